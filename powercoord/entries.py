@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: MIT
+"""
+The facts that are written down, in the order in which they became true.
+
+One vocabulary for two readers: the journal makes entries durable, and the
+same entries, once durable, are what subscribers are told.  A secret can not
+get in: an entry holds requests, ids, phases and outcomes, and no settings.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from attrs import frozen
+
+from powercoord.model import Disposition, Observation, Outcome, Phase, Request
+
+
+@frozen
+class Accepted:
+    """
+    A request was accepted and will be answered; ``action`` is doing it.
+
+    ``superseded`` are the actions whose place it took.  Written before the
+    caller hears "accepted" and before anything is sent.
+    """
+
+    at: datetime
+    request: Request
+    action: str
+    disposition: Disposition
+    deadline: datetime
+    superseded: tuple[str, ...] = ()
+
+
+@frozen
+class Entered:
+    """
+    An action entered a phase.
+
+    ``half`` tells which command of several it is about (``off`` and ``on`` in
+    a cycle, ``soft`` and ``off`` in a soft-off, ``boot``).
+    """
+
+    at: datetime
+    node: str
+    action: str
+    phase: Phase
+    half: str = ""
+    text: str = ""
+
+
+@frozen
+class Followed:
+    """
+    A request whose action was superseded is now answered by another action.
+    """
+
+    at: datetime
+    node: str
+    request_id: str
+    action: str
+
+
+@frozen
+class Ended:
+    """
+    An action is over: nothing more will be sent for it.
+    """
+
+    at: datetime
+    node: str
+    action: str
+    outcome: Outcome
+
+
+@frozen
+class Answered:
+    """
+    One request's terminal record; there is exactly one for each accepted.
+    """
+
+    at: datetime
+    node: str
+    request_id: str
+    action: str
+    outcome: Outcome
+
+
+@frozen
+class Observed:
+    """
+    A node's state was read and differs from what was known before.
+    """
+
+    at: datetime
+    node: str
+    observation: Observation
+
+
+Entry = Accepted | Entered | Followed | Ended | Answered | Observed

@@ -1,0 +1,380 @@
+# SPDX-License-Identifier: MIT
+"""
+The values that every room agrees on: verbs, requests, nodes and outcomes.
+
+Nothing here does anything: values are frozen, and the only code is what can
+be derived from the value itself.  The words are those of the contract; where
+a word has a unit it is in the docstring (seconds, unless it says otherwise).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import Enum
+
+from attrs import field, frozen
+
+
+class Verb(Enum):
+    """
+    What a caller can ask of a node (reading its state needs no verb).
+    """
+
+    ON = "on"
+    OFF = "off"
+    SOFT_OFF = "soft-off"
+    CYCLE = "cycle"
+    RESET = "reset"
+    BOOT = "boot"
+
+
+class Goal(Enum):
+    """
+    The power that a verb leaves behind.
+    """
+
+    ON = "on"
+    OFF = "off"
+
+
+class Command(Enum):
+    """
+    One power-changing operation on the wire; all that a driver is asked to do.
+
+    There is no cycle: it is composed of OFF and ON, each seen, because a
+    repeated datagram would make a second cycle.
+    """
+
+    ON = "on"
+    OFF = "off"
+    SOFT = "soft"
+    RESET = "reset"
+
+
+class PowerState(Enum):
+    """
+    What is known of a node's power.
+
+    ``UNKNOWN``: a read failed or answered nothing usable.  ``ERROR``: reads
+    keep failing for a reason that time will not mend.  ``NEVER_CHECKED`` and
+    ``UNCONFIGURED`` say why nothing is known yet.  A driver's read returns
+    ``ON`` or ``OFF`` and raises for everything else.
+    """
+
+    ON = "on"
+    OFF = "off"
+    UNKNOWN = "unknown"
+    ERROR = "error"
+    NEVER_CHECKED = "never-checked"
+    UNCONFIGURED = "unconfigured"
+
+
+class BootDevice(Enum):
+    """
+    Where a machine boots from next.  ``NONE`` removes an override.
+    """
+
+    PXE = "pxe"
+    DISK = "disk"
+    CDROM = "cdrom"
+    BIOS = "bios"
+    NONE = "none"
+
+
+@frozen
+class Boot:
+    """
+    A boot device to set before a machine starts.
+
+    ``efi`` is ``None`` where the driver's own setting decides.
+    """
+
+    device: BootDevice
+    persistent: bool = False
+    efi: bool | None = None
+
+
+class Policy(Enum):
+    """
+    What a request does when its node is busy with something else.
+    """
+
+    SUPERSEDE = "supersede"
+    QUEUE = "queue"
+    REJECT = "reject"
+
+
+class Wait(Enum):
+    """
+    When a waiter is answered: at the BMC's "accepted", or when it is seen.
+    """
+
+    NONE = "none"
+    POWER = "power"
+
+
+@frozen(kw_only=True)
+class Request:
+    """
+    What one caller asked of one node.
+
+    :param request_id: chosen by the caller; a repeated one never runs again.
+    :param deadline: seconds from acceptance within which it must have ended;
+        for ``soft-off``, the seconds after which it becomes a hard off.
+        ``None``: the node's configured time.
+    :param escalate: whether a soft-off may become hard at its deadline.
+    :param sequence: the caller's own counter per node; one lower than the
+        last accepted is refused.
+    :param door: how it came in (``amp``, ``cli``, ...), for the history.
+    """
+
+    node: str
+    verb: Verb
+    request_id: str
+    boot: Boot | None = None
+    escalate: bool = True
+    policy: Policy = Policy.SUPERSEDE
+    wait: Wait = Wait.POWER
+    deadline: float | None = None
+    requester: str = ""
+    door: str = ""
+    sequence: int | None = None
+
+
+@frozen(kw_only=True)
+class Timing:
+    """
+    The times of a node, in seconds.
+
+    :param action: from acceptance to the end of any verb but soft-off.
+    :param soft: how long an operating system may take before it is forced off.
+    :param force: what a forced off may take after that.
+    :param poll: the first pause between two reads while waiting to see a
+        state; it grows by half each time up to ``poll_longest``.
+    :param settle: after a cancelled change, how long an off waits before it
+        looks again for a late on.
+    :param minimum_off: between seen off and on again, in a cycle.
+    :param cancel: how long a cancelled operation may take to become quiet
+        before its channel is torn down.
+    :param retries: how often an operation that failed for a passing reason is
+        tried again within the deadline.
+    :param retry_pause: before the first retry; doubles each time.
+    """
+
+    action: float = 180.0
+    soft: float = 300.0
+    force: float = 60.0
+    poll: float = 0.25
+    poll_longest: float = 3.0
+    settle: float = 5.0
+    minimum_off: float = 5.0
+    cancel: float = 10.0
+    retries: int = 2
+    retry_pause: float = 1.0
+
+
+@frozen
+class Target:
+    """
+    What a driver needs to reach one node.
+
+    :param endpoint: names the BMC, hypervisor or outlet bar; the same text
+        means the same device, whatever node it serves.
+    :param selector: names the node at that endpoint (``""`` if it has one).
+    :param settings: the driver's own settings value; it may hold secrets.
+    """
+
+    driver: str
+    endpoint: str
+    selector: str
+    settings: object = field(repr=False)
+
+
+@frozen
+class Node:
+    """
+    A machine whose power we own.
+    """
+
+    name: str
+    target: Target
+    groups: tuple[str, ...] = ()
+    timing: Timing = Timing()
+    configured: bool = True
+
+
+@frozen
+class Limit:
+    """
+    How many nodes of a group (or of the fleet) may be starting at once.
+
+    A start counts from its admission until the node is seen on and
+    ``settle`` seconds have passed.  ``None``: no limit.
+    """
+
+    max_starting: int | None = None
+    settle: float = 0.0
+
+
+class Phase(Enum):
+    """
+    How far an action has come.  Each is written before it is entered.
+    """
+
+    QUEUED = "queued"
+    ADMITTED = "admitted"
+    SENT = "sent"
+    VERIFYING = "verifying"
+    CANCELLING = "cancelling"
+    DONE = "done"
+
+
+class CancelResult(Enum):
+    """
+    What a cancel can truthfully say.
+
+    ``NOT_STARTED``: no command of it ever left.  ``STOPPED``: something was
+    sent, but what remained was withheld.  ``TOO_LATE``: the BMC had accepted
+    all there was to send.  ``UNKNOWN``: a command left and no answer came.
+    """
+
+    NOT_STARTED = "not-started"
+    STOPPED = "stopped"
+    TOO_LATE = "too-late"
+    UNKNOWN = "unknown"
+
+
+class How(Enum):
+    """
+    In which way a done action was done.
+    """
+
+    ALREADY = "already"
+    GRACEFUL = "graceful"
+    FORCED = "forced"
+    COMMANDED = "commanded"
+    EXTERNAL = "external"
+
+
+@frozen
+class Done:
+    """
+    The wanted state was observed (or, with ``reached`` NONE, only commanded).
+    """
+
+    how: How
+    state: PowerState
+    reached: Wait = Wait.POWER
+    text: str = ""
+
+
+@frozen
+class Failed:
+    """
+    It could not be done; ``code`` is the stable name of the error's class.
+
+    ``timeout`` is the value in seconds of the limit that ended it, if one did.
+    """
+
+    code: str
+    text: str
+    retryable: bool = False
+    timeout: float | None = None
+
+
+@frozen
+class Superseded:
+    """
+    Another request took its place; ``by`` is that request's action.
+    """
+
+    by: str
+    verb: Verb
+    cancel: CancelResult
+
+
+@frozen
+class Cancelled:
+    """
+    Somebody cancelled it.
+    """
+
+    cancel: CancelResult
+    by: str = ""
+
+
+@frozen
+class Interrupted:
+    """
+    The service stopped before it was over.
+    """
+
+    text: str
+
+
+@frozen
+class Unknown:
+    """
+    A command left, and what came of it could not be observed.
+    """
+
+    text: str
+
+
+Outcome = Done | Failed | Superseded | Cancelled | Interrupted | Unknown
+
+
+class Disposition(Enum):
+    """
+    What became of a request the moment it was accepted.
+    """
+
+    STARTED = "started"
+    JOINED = "joined"
+    QUEUED = "queued"
+    SUPERSEDING = "superseding"
+
+
+@frozen
+class Observation:
+    """
+    What was last seen of a node, and when.
+
+    :param at: the registry's monotonic clock, for ages.
+    :param text: why the state is not known, if it is not.
+    """
+
+    state: PowerState
+    at: float | None = None
+    text: str = ""
+
+
+@frozen(kw_only=True)
+class ActionView:
+    """
+    An action as an outsider may see it.
+    """
+
+    id: str
+    node: str
+    verb: Verb
+    boot: Boot | None
+    phase: Phase
+    half: str
+    since: datetime
+    deadline: datetime
+    waiters: tuple[Request, ...]
+    superseded_by: str | None = None
+
+
+@frozen
+class NodeView:
+    """
+    A node as an outsider may see it: its state, and what is in its lane.
+    """
+
+    node: Node
+    observed: Observation
+    age: float | None
+    in_play: ActionView | None
+    waiting: tuple[ActionView, ...]

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+"""
+How a driver declares what it needs to know about a node.
+
+A driver's settings are a frozen attrs class whose fields are made with
+`setting`.  From that one declaration come the configuration's keys, MAAS's
+``DescribePowerTypes`` and the reference in the documentation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Any
+
+from attrs import NOTHING, Attribute, field, fields, frozen
+
+_METADATA = "powercoord.setting"
+
+
+class Scope(Enum):
+    """
+    Whether all nodes of one BMC share the value, or each has its own.
+    """
+
+    BMC = "bmc"
+    NODE = "node"
+
+
+@frozen
+class Setting:
+    """
+    One thing that a driver must or may be told.
+
+    :param choices: the values allowed, with a label each; empty: any.
+    """
+
+    label: str
+    description: str = ""
+    secret: bool = False
+    scope: Scope = Scope.BMC
+    choices: tuple[tuple[str, str], ...] = ()
+
+
+@frozen
+class Described:
+    """
+    A setting together with what its field says: name, type, default.
+    """
+
+    name: str
+    setting: Setting
+    type: Any
+    required: bool
+    default: Any
+
+
+def setting(
+    label: str,
+    *,
+    default: Any = NOTHING,
+    description: str = "",
+    secret: bool = False,
+    scope: Scope = Scope.BMC,
+    choices: tuple[tuple[str, str], ...] = (),
+    converter: Callable[[Any], Any] | None = None,
+    validator: Callable[[Any, Attribute[Any], Any], Any] | None = None,
+) -> Any:
+    """
+    Declare one field of a driver's settings class.
+
+    A secret never shows in a ``repr``.
+    """
+    return field(
+        default=default,
+        converter=converter,
+        validator=validator,
+        repr=not secret,
+        kw_only=True,
+        metadata={_METADATA: Setting(label, description, secret, scope, choices)},
+    )
+
+
+def describe(settings: type) -> tuple[Described, ...]:
+    """
+    List the settings that an attrs class declares, in their order.
+    """
+    return tuple(
+        Described(
+            name=attribute.name,
+            setting=attribute.metadata[_METADATA],
+            type=attribute.type,
+            required=attribute.default is NOTHING,
+            default=None if attribute.default is NOTHING else attribute.default,
+        )
+        for attribute in fields(settings)
+        if _METADATA in attribute.metadata
+    )
