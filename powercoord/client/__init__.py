@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: MIT
+"""
+For programs that ask a coordinator for power.
+"""
+
+from powercoord.client.client import Client, Patience, Watch
+from powercoord.client.errors import CallTimeout, ClientClosed, NotAuthenticated, RemoteError, Unreachable
+from powercoord.client.results import (
+    Accepted,
+    Answer,
+    Lagged,
+    NodeStatus,
+    Reading,
+    Refused,
+    RosterEntry,
+    ServerInfo,
+    WatchEvent,
+)
+
+__all__ = [
+    "Accepted",
+    "Answer",
+    "CallTimeout",
+    "Client",
+    "ClientClosed",
+    "Lagged",
+    "NodeStatus",
+    "NotAuthenticated",
+    "Patience",
+    "Reading",
+    "Refused",
+    "RemoteError",
+    "RosterEntry",
+    "ServerInfo",
+    "Unreachable",
+    "Watch",
+    "WatchEvent",
+]

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: MIT
+"""
+What the coordinator answers, as values.
+
+Outcomes, actions, requests and entries are those of `powercoord.model` and
+`powercoord.entries`; here is what the wire adds to them.
+"""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from powercoord.entries import Entry
+from powercoord.errors import PowercoordError
+from powercoord.model import ActionView, Disposition, Outcome, PowerState
+
+
+@frozen(kw_only=True)
+class Accepted:
+    """
+    A request was accepted, durably, and will be answered.
+
+    :param action: the id of the action that does it at first.
+    :param superseded: ids of the actions whose place it took.
+    :param outcome: how it ended, if that is known already (a repeated request
+        id, or nothing was to be done).
+    """
+
+    node: str
+    request_id: str
+    action: str
+    disposition: Disposition
+    superseded: tuple[str, ...] = ()
+    outcome: Outcome | None = None
+
+
+@frozen(kw_only=True)
+class Refused:
+    """
+    A request was not accepted, and nothing was changed by it.
+    """
+
+    node: str
+    request_id: str
+    error: PowercoordError
+
+
+Answer = Accepted | Refused
+
+
+@frozen(kw_only=True)
+class Reading:
+    """
+    A node's power as it was read.
+
+    :param age: seconds since it was seen, on the coordinator's clock.
+    :param text: why it is not known, if it is not.
+    """
+
+    node: str
+    state: PowerState
+    age: float | None = None
+    text: str = ""
+
+
+@frozen(kw_only=True)
+class NodeStatus:
+    """
+    A node as the registry sees it: what was seen last, and its lane.
+    """
+
+    name: str
+    driver: str
+    groups: tuple[str, ...]
+    state: PowerState
+    age: float | None = None
+    text: str = ""
+    in_play: ActionView | None = None
+    waiting: tuple[ActionView, ...] = ()
+
+
+@frozen(kw_only=True)
+class RosterEntry:
+    """
+    A node as the roster knows it.
+    """
+
+    name: str
+    driver: str
+    groups: tuple[str, ...] = ()
+    configured: bool = True
+
+
+@frozen(kw_only=True)
+class ServerInfo:
+    """
+    Who answers, and whether it takes new work (``draining`` is the reason, or None).
+    """
+
+    ident: str
+    draining: str | None = None
+
+
+@frozen
+class Lagged:
+    """
+    Events were missed: a slow reader, or a lost connection.
+
+    Whoever keeps a picture of the fleet reads it again now (`Client.status`).
+    """
+
+    reason: str
+
+
+WatchEvent = Entry | Lagged
