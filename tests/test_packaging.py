@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""
+What is shipped beside the code: metadata, news, the unit file and the sample configuration.
+"""
+
+import ast
+import re
+import tomllib
+from configparser import ConfigParser
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.sources import ROOT, Source
+
+
+def setup_cfg() -> ConfigParser:
+    parser = ConfigParser(interpolation=None)
+    parser.read_string((ROOT / "setup.cfg").read_text(encoding="utf-8"))
+    return parser
+
+
+def sample() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "contrib/powercoord.toml").read_text(encoding="utf-8"))
+
+
+def unit_file() -> dict[str, str]:
+    """
+    Read the unit's settings; of one that stands there twice, the last.
+    """
+    text = (ROOT / "contrib/powercoord.service").read_text(encoding="utf-8")
+    return dict(re.findall(r"^(\w+)=(.*)$", text, re.MULTILINE))
+
+
+class PluginTests(SynchronousTestCase):
+    def test_plugin_is_light(self) -> None:
+        """
+        The plugin file, which every Twisted program reads, imports ServiceMaker and nothing else.
+        """
+        plugin = Source.from_file(ROOT / "twisted/plugins/powercoord_plugin.py")
+
+        self.assertEqual(
+            ["twisted.application.service.ServiceMaker"], [found.target for found in plugin.imports()]
+        )
+
+    def test_plugin_is_short(self) -> None:
+        """
+        The plugin file is a docstring, an import and one assignment.
+        """
+        plugin = Source.from_file(ROOT / "twisted/plugins/powercoord_plugin.py")
+
+        self.assertEqual([ast.Expr, ast.ImportFrom, ast.Assign], [type(node) for node in plugin.tree.body])
+
+    def test_twisted_stays_whole(self) -> None:
+        """
+        No folder of ours below twisted is a package, because it would replace Twisted's own.
+        """
+        self.assertEqual([], list((ROOT / "twisted").rglob("__init__.py")))
+
+
+class MetadataTests(SynchronousTestCase):
+    def test_editable_finds_the_plugin(self) -> None:
+        """
+        The packages lie where a plain path entry reaches them, so that editable installs keep the plugin.
+        """
+        options = setup_cfg()["options"]
+
+        self.assertEqual(("= .", "find_namespace:"), (options["package_dir"].strip(), options["packages"]))
+
+    def test_entry_points_name_modules(self) -> None:
+        """
+        An entry point names a module that exists.
+        """
+        section = setup_cfg()["options.entry_points"]
+        targets = re.findall(r"=\s*([\w.]+):\w+", section["console_scripts"] + section["powercoord.drivers"])
+        paths = [ROOT.joinpath(*target.split(".")) for target in targets]
+        missing = [
+            str(path.relative_to(ROOT))
+            for path in paths
+            if not (path / "__init__.py").is_file() and not path.with_suffix(".py").is_file()
+        ]
+
+        self.assertTrue(targets)
+        self.assertEqual([], missing)
+
+
+class NewsTests(SynchronousTestCase):
+    def test_fragments(self) -> None:
+        """
+        Every fragment of news has a name of which towncrier makes an entry; it drops the others in silence.
+        """
+        config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["towncrier"]
+        kinds = "|".join(kind["directory"] for kind in config["type"])
+        wrong = [
+            path.name
+            for path in (ROOT / config["directory"]).iterdir()
+            if path.name != "README.md" and not re.fullmatch(rf"(\+[\w-]+|\d+)\.({kinds})\.rst", path.name)
+        ]
+
+        self.assertEqual([], wrong)
+
+
+class UnitFileTests(SynchronousTestCase):
+    def test_paths(self) -> None:
+        """
+        The unit makes the folders that the sample configuration names, and reads that configuration.
+        """
+        unit, server = unit_file(), sample()["server"]
+
+        self.assertEqual(server["state_dir"], f"/var/lib/{unit['StateDirectory']}")
+        self.assertIn(f"/run/{unit['RuntimeDirectory']}/", server["amp"][0])
+        self.assertIn(f"/etc/{unit['ConfigurationDirectory']}/powercoord.toml", unit["ExecStart"])
+
+    def test_stop_is_waited_for(self) -> None:
+        """
+        systemd waits longer for the stop than the coordinator waits for what is in play.
+        """
+        grace = str(sample()["server"]["graceful_shutdown_timeout"])
+
+        self.assertGreaterEqual(int(unit_file()["TimeoutStopSec"]), int(grace.removesuffix("s")) + 10)
+
+    def test_children_may_finish(self) -> None:
+        """
+        A stop signals the coordinator alone, and not the tools that it runs for a BMC.
+        """
+        self.assertEqual("mixed", unit_file()["KillMode"])
