@@ -25,13 +25,13 @@ help: ## list these targets
 $(VENV)/run.stamp: $(HOW_PACKAGED)
 	@scripts/make_venv $(VENV) "$(PYTHON)"
 	@echo "installing powercoord into $(VENV)"
-	@$(BIN)/python -m pip install --quiet --editable .
+	@$(BIN)/python -m pip install --quiet --quiet --editable .
 	@touch $@
 
 $(VENV)/dev.stamp: $(HOW_PACKAGED)
 	@scripts/make_venv $(VENV) "$(PYTHON)"
 	@echo "installing powercoord and what its tests need into $(VENV)"
-	@$(BIN)/python -m pip install --quiet --editable '.[test,lint,docs]'
+	@$(BIN)/python -m pip install --quiet --quiet --editable '.[test,lint,docs]'
 	@touch $(VENV)/run.stamp $@
 
 .PHONY: venv peers
@@ -83,8 +83,10 @@ unit: venv ## tests on a virtual clock, with branch coverage
 
 functional: venv ## tests with real sockets and peers
 	@mkdir -p $(RESULTS)
-	@$(BIN)/python scripts/run_trial.py --result $(RESULTS)/functional.json tests.functional
-	@$(BIN)/python scripts/run_pytest.py --result $(RESULTS)/fixtures.json tests/functional
+	@status=0; \
+	$(BIN)/python scripts/run_trial.py --result $(RESULTS)/functional.json tests.functional || status=1; \
+	$(BIN)/python scripts/run_pytest.py --result $(RESULTS)/fixtures.json tests/functional || status=1; \
+	exit $$status
 
 long: venv ## the property tests, searching for minutes instead of seconds
 	@mkdir -p $(RESULTS)

@@ -17,7 +17,11 @@ from tests.sources import FunctionNode, Source, sources
 # What every room shares: values, errors, journal entries, and the doors between the rooms.
 SHARED = {"model", "interfaces", "errors", "entries", "settings"}
 
-# What else a room may import. A room that is not named here may import what all share, and nothing more.
+# Single modules of plain functions, which know nothing of power. Whoever needs one imports it, except the
+# shared ones and the registry.
+TOOLS = {"duration", "folding", "nearest", "nodeset", "strict"}
+
+# What else a room may import. A room that is not named here may import what all share, and the tools.
 DOORS = {
     "api": {"registry"},
     "cli": {"api", "client", "config", "registry"},
@@ -36,6 +40,7 @@ ASSEMBLIES = {"service", "demo"}
 # The registry decides; whatever it needs from the outside comes in through an argument.
 REGISTRY_MAY_IMPORT = (
     "__future__",
+    "abc",
     "attrs",
     "bisect",
     "collections",
@@ -68,7 +73,9 @@ def is_assembly(source: Source) -> bool:
 def may_import(source: Source, room: str) -> bool:
     if source.room in SHARED:
         return room in SHARED
-    return is_assembly(source) or room == source.room or room in SHARED | DOORS.get(source.room, set())
+    if source.room == "registry":
+        return room in SHARED | {"registry"}
+    return is_assembly(source) or room in SHARED | TOOLS | {source.room} | DOORS.get(source.room, set())
 
 
 def is_docstring(node: ast.stmt) -> bool:
@@ -98,7 +105,8 @@ class HouseCase(SynchronousTestCase):
             f"{source.where}: {complaint}" for source in sources(folder) for complaint in complaints(source)
         ]
 
-        self.assertEqual([], found, "\n" + "\n".join(found))
+        if found:
+            self.fail("\n".join(["the house rules are broken:", *found]))
 
 
 class RoomTests(HouseCase):
@@ -159,11 +167,11 @@ class ShapeTests(HouseCase):
 
     def test_size(self) -> None:
         """
-        A module has at most 300 lines, a function at most 60.
+        A module has at most 300 lines that are not blank, a function at most 60.
         """
 
         def complaints(source: Source) -> Iterator[str]:
-            lines = source.text.count("\n")
+            lines = sum(1 for line in source.text.splitlines() if line.strip())
             if lines > 300:
                 yield f"1: {lines} lines; does it hold two ideas?"
             for function in source.functions():
