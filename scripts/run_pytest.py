@@ -7,6 +7,7 @@ There may be no test functions at all.
 """
 
 import argparse
+import re
 import sys
 from pathlib import Path
 from unittest import TestCase
@@ -39,7 +40,8 @@ class Counting:
         Count one phase of one test: a test passes once, but can fail or be skipped in its fixtures too.
         """
         if report.skipped:
-            self.skips.append(f"{report.nodeid}: {report.longreprtext.splitlines()[-1]}")
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
+            self.skips.append(f"{report.nodeid}: {reason}")
         elif report.failed:
             self.failed += 1
         elif report.when == "call":
@@ -57,17 +59,29 @@ def _is_test_case(item: pytest.Item) -> bool:
     return owner is not None and issubclass(owner, TestCase)
 
 
+def has_functions(path: Path) -> bool:
+    """
+    Tell whether pytest would find any test function below a folder.
+    """
+    return any(
+        re.search(r"^(async )?def test_", file.read_text(encoding="utf-8"), re.MULTILINE)
+        for file in path.rglob("test_*.py")
+    )
+
+
 def main() -> int:
     """
     Run the test functions below the given path; the status says whether all passed or were skipped.
     """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--result", type=Path, required=True, help="where to keep the counts, as JSON")
-    parser.add_argument("path")
+    parser.add_argument("path", type=Path)
     options = parser.parse_args()
 
     counting = Counting()
-    status = pytest.main(["-q", "--no-header", options.path], plugins=[counting])
+    status = pytest.ExitCode.NO_TESTS_COLLECTED
+    if has_functions(options.path):
+        status = pytest.ExitCode(pytest.main(["-q", "--no-header", str(options.path)], plugins=[counting]))
     crashed = status not in ENDED
     failed = counting.failed + (crashed and not counting.failed)
     Counts(counting.passed, failed, tuple(counting.skips)).write(options.result)
