@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """
-Completion codes in words.
+What BMCs answer, in words: completion codes of commands, status codes of session setup.
 
-IPMI 2.0 section 5.2 (generic codes) and the command specific ones of sections 22 and 28.
+IPMI 2.0 section 5.2 (generic codes), the command specific ones of sections 22 and 28,
+and section 13.24 (RMCP+ status codes).
 """
 
 from collections.abc import Mapping
@@ -75,6 +76,36 @@ SPECIFIC: Mapping[tuple[int, int, int], str] = MappingProxyType(
     }
 )
 
+STATUS_OK = 0x00
+STATUS_NO_RESOURCES = 0x01
+STATUS_BAD_SESSION = 0x02
+STATUS_BAD_INTEGRITY_VALUE = 0x0F
+
+#: RMCP+ status codes, section 13.24, in words.
+STATUS_WORDS: Mapping[int, str] = MappingProxyType(
+    {
+        0x00: "no errors",
+        0x01: "insufficient resources to create a session (all session slots are taken)",
+        0x02: "invalid session ID",
+        0x03: "invalid payload type",
+        0x04: "invalid authentication algorithm",
+        0x05: "invalid integrity algorithm",
+        0x06: "no matching authentication payload",
+        0x07: "no matching integrity payload",
+        0x08: "inactive session ID",
+        0x09: "invalid role",
+        0x0A: "unauthorized role or privilege level requested",
+        0x0B: "insufficient resources to create a session at the requested role",
+        0x0C: "invalid name length",
+        0x0D: "unauthorized name",
+        0x0E: "unauthorized GUID",
+        0x0F: "invalid integrity check value",
+        0x10: "invalid confidentiality algorithm",
+        0x11: "no cipher suite match with proposed security algorithms",
+        0x12: "illegal or unrecognized parameter",
+    }
+)
+
 #: Said by a BMC that may do the same thing later: worth another try.
 TRANSIENT = frozenset((NODE_BUSY, TIMEOUT, OUT_OF_SPACE, UPDATING, INITIALISING))
 
@@ -89,3 +120,10 @@ def words(code: int, netfn: int = -1, command: int = -1) -> str:
         if 0x80 <= code <= 0xBE:
             text = "command specific code"
     return f"{text} (completion code {code:#04x})"
+
+
+def status_words(status: int) -> str:
+    """
+    A status as an operator reads it.
+    """
+    return f"{STATUS_WORDS.get(status, 'reserved status')} (RMCP+ status {status:#04x})"
