@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: MIT
+"""
+The configuration file: strict TOML in, frozen values or every mistake out.
+"""
+
+from powercoord.config.load import DEFAULT, examine, load
+from powercoord.config.mistakes import ConfigMistakes, Mistake
+from powercoord.config.parse import Parsed, parse
+from powercoord.config.secrets import SecretFile, Surroundings
+from powercoord.config.shape import Configuration, Defaults, Region, Server
+
+__all__ = [
+    "DEFAULT",
+    "ConfigMistakes",
+    "Configuration",
+    "Defaults",
+    "Mistake",
+    "Parsed",
+    "Region",
+    "SecretFile",
+    "Server",
+    "Surroundings",
+    "examine",
+    "load",
+    "parse",
+]

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: MIT
+"""
+From the text of a configuration file to a configuration, or to all its mistakes.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from attrs import evolve, fields_dict, frozen
+
+from powercoord.config.mistakes import ConfigMistakes, Findings, Mistake, locate
+from powercoord.config.nodes import NodesReader, unknown_driver
+from powercoord.config.secrets import Surroundings, resolve
+from powercoord.config.settings import Kind, Prepared, prepare, public
+from powercoord.config.shape import (
+    Configuration,
+    Defaults,
+    DriverTable,
+    EndpointsTable,
+    FleetTable,
+    GroupTable,
+    NodeTable,
+    Region,
+    Server,
+)
+from powercoord.config.timing import Layer, TimingTable, combine
+from powercoord.interfaces import IPowerDriver
+from powercoord.model import Limit
+from powercoord.nearest import nearest
+from powercoord.strict import Path, kind_of, unknown_key
+
+T = TypeVar("T")
+
+TABLES: Mapping[str, type] = {
+    "server": Server,
+    "region": Region,
+    "timing": TimingTable,
+    "fleet": FleetTable,
+    "endpoints": EndpointsTable,
+    "drivers": DriverTable,
+    "groups": GroupTable,
+    "nodes": NodeTable,
+}
+
+_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+_ENDPOINT = re.compile(r"[a-z][a-z0-9+-]*:.+")
+# Who may connect to these is decided by the file system, or by systemd's unit.
+_LOCAL = ("unix:", "systemd:")
+
+
+@frozen
+class Parsed:
+    """
+    What a text gave: a configuration, or mistakes, and warnings either way.
+    """
+
+    configuration: Configuration | None
+    mistakes: tuple[Mistake, ...] = ()
+    warnings: tuple[Mistake, ...] = ()
+
+    def value(self) -> Configuration:
+        """
+        The configuration.
+
+        :raises ConfigMistakes: there are some.
+        """
+        if self.configuration is None:
+            raise ConfigMistakes(self.mistakes, self.warnings)
+        return self.configuration
+
+
+def parse(
+    text: str,
+    file: str,
+    drivers: Mapping[str, IPowerDriver],
+    around: Surroundings,
+    broken: Mapping[str, str] = MappingProxyType({}),
+) -> Parsed:
+    """
+    Read a configuration.
+
+    :param file: what messages call it.
+    :param broken: drivers that are installed but do not work, with the reason.
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        return Parsed(None, (_not_toml(str(error), file, text),))
+    findings = Findings()
+    kinds = {name: Kind.of(driver) for name, driver in drivers.items()}
+    configuration = _Reader(document, kinds, broken, around, findings).read()
+    warnings = locate(findings.odd, file, text)
+    if findings.wrong:
+        return Parsed(None, locate(findings.wrong, file, text), warnings)
+    return Parsed(evolve(configuration, warnings=warnings), (), warnings)
+
+
+def _not_toml(message: str, file: str, text: str) -> Mistake:
+    place = _PLACE.search(message)
+    reason = _PLACE.sub("", message)
+    if place is None or place[1] is None:
+        lines = text.split("\n")
+        return Mistake(file, len(lines), "", f"not TOML: {reason}", len(lines[-1]) + 1)
+    return Mistake(file, int(place[1]), "", f"not TOML: {reason}", int(place[2]))
+
+
+@frozen
+class _Reader:
+    """
+    Reads the tables of a document, each into its part of the configuration.
+    """
+
+    document: Mapping[str, Any]
+    kinds: Mapping[str, Kind]
+    broken: Mapping[str, str]
+    around: Surroundings
+    findings: Findings
+
+    def read(self) -> Configuration:
+        """
+        Read all of it; what is wrong is left out, and noted.
+        """
+        for name in self.document:
+            if name not in TABLES:
+                self.findings.mistake((name,), unknown_key(name, list(TABLES)))
+        server = self._with_secret("server", Server)
+        region = self._with_secret("region", Region)
+        self._check_listening(server)
+        self._check_region(region)
+        driver_tables, defaults = self._drivers()
+        groups = self._groups()
+        layer = Layer(("timing",), self._plain("timing", TimingTable))
+        layers = {
+            name: Layer(("drivers", name, "timing"), table.timing) for name, table in driver_tables.items()
+        }
+        reader = NodesReader(
+            self.kinds, self.broken, defaults, layer, layers, groups, self.around, self.findings
+        )
+        nodes = reader.read(self._tables("nodes"))
+        self._check_groups(groups, reader.members)
+        return Configuration(
+            server=server,
+            region=region,
+            nodes=nodes,
+            groups={name: Limit(table.max_starting, table.settle) for name, table in groups.items()},
+            fleet=self._fleet(),
+            endpoint_limit=self._plain("endpoints", EndpointsTable).limit,
+            endpoint_limits={
+                name: table.endpoint_limit for name, table in driver_tables.items() if table.endpoint_limit
+            },
+            timing=combine([layer]),
+            defaults={
+                name: Defaults(
+                    public(kind, defaults.get(name, Prepared())),
+                    combine([layer, *([layers[name]] if name in layers else [])]),
+                )
+                for name, kind in self.kinds.items()
+            },
+        )
+
+    def _tables(self, name: str) -> Mapping[str, Any]:
+        value = self.document.get(name, {})
+        if isinstance(value, dict):
+            return value
+        self.findings.mistake((name,), f"expected a table, got {kind_of(value)}")
+        return {}
+
+    def _plain(self, name: str, kind: type[T]) -> T:
+        return self.findings.take(self.document.get(name, {}), kind, (name,)) or kind()
+
+    def _with_secret(self, name: str, kind: type[T]) -> T:
+        table = dict(self._tables(name))
+        if "secret" in table:
+            secret = resolve(table["secret"], (name, "secret"), True, self.around, self.findings)
+            table["secret"] = "" if secret is None else secret
+        return self.findings.take(table, kind, (name,)) or kind()
+
+    def _fleet(self) -> Limit:
+        table = self._plain("fleet", FleetTable)
+        return Limit(table.max_starting, table.settle)
+
+    def _drivers(self) -> tuple[Mapping[str, DriverTable], Mapping[str, Prepared]]:
+        tables: dict[str, DriverTable] = {}
+        defaults: dict[str, Prepared] = {}
+        common = list(fields_dict(DriverTable))
+        for name, table in self._tables("drivers").items():
+            path = ("drivers", name)
+            own = (
+                table if not isinstance(table, dict) else {key: table[key] for key in table if key in common}
+            )
+            tables[name] = self.findings.take(own, DriverTable, path) or DriverTable()
+            if name not in self.kinds:
+                self.findings.mistake(path, unknown_driver(name, self.kinds, self.broken))
+            elif isinstance(table, dict):
+                settings = {key: value for key, value in table.items() if key not in common}
+                prepared = prepare(self.kinds[name], settings, path, common, self.around, self.findings)
+                for key in prepared.ranges:
+                    text = "a range pairs with nodes; it can only stand in a node's table"
+                    self.findings.mistake((*path, key), text)
+                defaults[name] = prepared.without_ranges()
+        return tables, defaults
+
+    def _groups(self) -> Mapping[str, GroupTable]:
+        return {
+            name: self.findings.take(table, GroupTable, ("groups", name)) or GroupTable()
+            for name, table in self._tables("groups").items()
+        }
+
+    def _check_groups(self, groups: Mapping[str, GroupTable], members: Mapping[str, int]) -> None:
+        for name in groups:
+            if name not in members:
+                near = nearest(name, members)
+                hint = f"; did you mean '{near}'?" if near else ""
+                self.findings.mistake(("groups", name), f"no node is in group '{name}'{hint}")
+
+    def _check_listening(self, server: Server) -> None:
+        for index, endpoint in enumerate(server.amp):
+            path = ("server", "amp", index)
+            self._check_endpoint(endpoint, path)
+            if not endpoint.startswith(_LOCAL) and server.secret is None and not server.insecure:
+                self.findings.mistake(
+                    path,
+                    f"whoever reaches '{endpoint}' could switch machines:"
+                    " set server.secret, or server.insecure = true if your network is the guard",
+                )
+
+    def _check_region(self, region: Region) -> None:
+        for index, endpoint in enumerate(region.connect):
+            self._check_endpoint(endpoint, ("region", "connect", index))
+        if region.connect and region.secret is None:
+            self.findings.mistake(("region", "secret"), "missing: whoever answers could switch machines")
+
+    def _check_endpoint(self, endpoint: str, path: Path) -> None:
+        if not _ENDPOINT.fullmatch(endpoint):
+            self.findings.mistake(
+                path,
+                f"'{endpoint}' is no endpoint; write 'unix:/run/x.sock' or 'tcp:4000:interface=127.0.0.1'",
+            )

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: MIT
+# ruff: noqa: RUF009 - key() declares a field, and the other defaults are frozen values
+"""
+A configuration as the rest of the program sees it: complete, checked, frozen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import field, frozen
+
+from powercoord.config.keys import key
+from powercoord.config.mistakes import Mistake
+from powercoord.config.timing import TimingTable
+from powercoord.model import Limit, Node, Timing
+from powercoord.strict import Count, Patience, Seconds
+
+
+@frozen(kw_only=True)
+class Server:
+    """
+    The coordinator itself.
+    """
+
+    state_dir: str = key("Where the journal is kept.", default="/var/lib/powercoord")
+    amp: tuple[str, ...] = key(
+        "Where to listen for AMP, as Twisted server endpoint strings.",
+        default=("unix:/run/powercoord/amp.sock:mode=660",),
+    )
+    secret: str | None = key(
+        "What a caller must prove to know, on any endpoint but a UNIX socket.", default=None, secret=True
+    )
+    insecure: bool = key("Allow endpoints on the network without a secret.", default=False)
+    graceful_shutdown_timeout: Patience = key(
+        'How long a stop waits for actions to end; 0 does not wait, "infinity" has no limit.',
+        default=Patience(60.0),
+    )
+    max_adopted: Count = key(
+        "How many nodes that callers describe themselves are remembered.", default=Count(10_000)
+    )
+
+
+@frozen(kw_only=True)
+class Region:
+    """
+    Region controllers to which the coordinator dials out.
+    """
+
+    connect: tuple[str, ...] = key("Where they listen, as Twisted client endpoint strings.", default=())
+    secret: str | None = key("The secret shared with them.", default=None, secret=True)
+
+
+@frozen(kw_only=True)
+class FleetTable:
+    """
+    Limits over all nodes.
+    """
+
+    max_starting: Count | None = key(
+        "How many nodes may be commanded on and not yet seen on (no limit without it).", default=None
+    )
+    settle: Seconds = key("How long a node counts as starting after it is seen on.", default=Seconds(0.0))
+
+
+@frozen(kw_only=True)
+class GroupTable(FleetTable):
+    """
+    Limits over the nodes of a group.
+    """
+
+    timing: TimingTable = key("Times of its nodes.", default=TimingTable())
+
+
+@frozen(kw_only=True)
+class EndpointsTable:
+    """
+    Limits for each BMC, hypervisor or outlet bar.
+    """
+
+    limit: Count = key("How many operations may be on the wire to one endpoint at once.", default=Count(1))
+
+
+@frozen(kw_only=True)
+class DriverTable:
+    """
+    What holds for all nodes of a driver, beside its own settings.
+    """
+
+    endpoint_limit: Count | None = key("In place of ``endpoints.limit``, for this driver.", default=None)
+    timing: TimingTable = key("Times of its nodes.", default=TimingTable())
+
+
+@frozen(kw_only=True)
+class NodeTable:
+    """
+    One node or many alike, beside the settings of their driver.
+    """
+
+    driver: str = key("What kind of BMC it has: see ``powercoord drivers``.")
+    groups: tuple[str, ...] = key("Groups whose limits it counts against.", default=())
+    timing: TimingTable = key("Its times.", default=TimingTable())
+
+
+@frozen
+class Defaults:
+    """
+    What holds for the nodes of a driver that callers describe themselves.
+
+    ``settings`` has no credentials: a caller names the address, and must not
+    have our passwords sent there.
+    """
+
+    settings: Mapping[str, object] = field(factory=dict)
+    timing: Timing = Timing()
+
+
+@frozen(kw_only=True)
+class Configuration:
+    """
+    All that a configuration file says.
+
+    :param groups: limits by group; a group without one has none.
+    :param endpoint_limits: by driver, where it differs from ``endpoint_limit``.
+    :param defaults: by driver, for nodes that callers describe themselves.
+    :param warnings: what works, but should not stay.
+    """
+
+    server: Server = Server()
+    region: Region = Region()
+    nodes: tuple[Node, ...] = ()
+    groups: Mapping[str, Limit] = field(factory=dict)
+    fleet: Limit = Limit()
+    endpoint_limit: int = 1
+    endpoint_limits: Mapping[str, int] = field(factory=dict)
+    timing: Timing = Timing()
+    defaults: Mapping[str, Defaults] = field(factory=dict)
+    warnings: tuple[Mistake, ...] = ()
+
+    def endpoint_limit_of(self, driver: str) -> int:
+        """
+        How many operations may be on the wire to one of this driver's endpoints.
+        """
+        return self.endpoint_limits.get(driver, self.endpoint_limit)

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT
+"""
+The drivers that are installed, ours and others', by their entry points.
+
+A driver of somebody else that cannot be imported, or is no driver, is named
+with its reason, and only that one is disabled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from attrs import field, frozen, has
+from zope.interface import Invalid
+from zope.interface.verify import verifyObject
+
+from powercoord.interfaces import IPowerDriver
+
+GROUP = "powercoord.drivers"
+
+# Keys of the configuration that stand beside a driver's own settings.
+RESERVED = frozenset({"driver", "groups", "timing", "endpoint_limit"})
+
+
+@frozen
+class Installed:
+    """
+    The drivers that work, and for those that do not, why.
+    """
+
+    drivers: Mapping[str, IPowerDriver] = field(factory=dict)
+    broken: Mapping[str, str] = field(factory=dict)
+
+
+def find_drivers(reactor: Any, points: Iterable[EntryPoint] | None = None) -> Installed:
+    """
+    Make one driver of each kind that is installed.
+
+    :param points: entry points to use instead of the installed ones.
+    """
+    drivers: dict[str, IPowerDriver] = {}
+    broken: dict[str, str] = {}
+    for name, candidates in _by_name(entry_points(group=GROUP) if points is None else points).items():
+        try:
+            drivers[name] = _make(name, candidates, reactor)
+        except Exception as error:  # noqa: BLE001 - whatever others' code raises, only that driver is lost
+            broken[name] = (
+                str(error) if isinstance(error, _NotADriver) else f"{type(error).__name__}: {error}"
+            )
+    return Installed(drivers, broken)
+
+
+class _NotADriver(Exception):
+    """
+    It was imported, but is not what it should be.
+    """
+
+
+def _first(error: Invalid) -> str:
+    """
+    The first of what may be a page of complaints.
+    """
+    complaints = getattr(error, "exceptions", (error,))
+    more = f" (and {len(complaints) - 1} more complaints)" if len(complaints) > 1 else ""
+    return " ".join(str(complaints[0]).split()) + more
+
+
+def _by_name(points: Iterable[EntryPoint]) -> Mapping[str, list[EntryPoint]]:
+    """
+    Entry points by name; the same one found twice (an editable install) counts once.
+    """
+    found: dict[str, dict[str, EntryPoint]] = {}
+    for point in points:
+        found.setdefault(point.name, {}).setdefault(point.value, point)
+    return {name: list(found[name].values()) for name in sorted(found)}
+
+
+def _make(name: str, candidates: list[EntryPoint], reactor: Any) -> IPowerDriver:
+    if len(candidates) > 1:
+        values = " and ".join(point.value for point in candidates)
+        raise _NotADriver(f"several packages call a driver so: {values}; uninstall all but one")
+    driver = candidates[0].load()(reactor)
+    try:
+        verifyObject(IPowerDriver, driver)
+    except Invalid as error:
+        raise _NotADriver(_first(error)) from None
+    if driver.name != name:
+        raise _NotADriver(f"its entry point is '{name}', but it calls itself '{driver.name}'")
+    if not (isinstance(driver.settings, type) and has(driver.settings)):
+        raise _NotADriver("its settings are no attrs class")
+    taken = sorted(RESERVED & {attribute.name for attribute in driver.settings.__attrs_attrs__})
+    if taken:
+        raise _NotADriver(f"its setting '{taken[0]}' has the name of a key that every node has")
+    return driver  # type: ignore[no-any-return]
