@@ -78,8 +78,10 @@ docs: venv ## the documentation, in build/docs
 .PHONY: unit functional long
 unit: venv ## tests on a virtual clock, with branch coverage
 	@mkdir -p $(RESULTS)
-	@$(BIN)/coverage run scripts/run_trial.py --result $(RESULTS)/unit.json --without tests.functional tests
-	@$(BIN)/coverage report
+	@status=0; \
+	$(BIN)/coverage run scripts/run_trial.py --result $(RESULTS)/unit.json --without tests.functional tests || status=1; \
+	$(BIN)/coverage report || status=1; \
+	exit $$status
 
 functional: venv ## tests with real sockets and peers
 	@mkdir -p $(RESULTS)
