@@ -87,6 +87,12 @@ class PowerRefusedError(PowerFatalError):
     """
 
 
+class PowerUnverified(PowerError):
+    """
+    The BMC accepted the command, and the wanted state was not seen in time.
+    """
+
+
 class PowerUnsupportedError(PowerFatalError):
     """
     The driver or the BMC cannot do this at all.

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT
+"""
+Putting a registry together from what it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from attrs import field, frozen
+from twisted.internet.interfaces import IReactorTime
+
+from powercoord.errors import UnknownPowerType
+from powercoord.interfaces import IJournal, IPowerDriver, IRoster
+from powercoord.model import Limit, Observation
+from powercoord.registry.gates import EndpointGate, StartGate
+from powercoord.registry.publisher import Publisher
+from powercoord.registry.registry import Registry
+from powercoord.registry.sightings import Sightings
+from powercoord.registry.surroundings import Surroundings
+
+
+@frozen(kw_only=True)
+class Limits:
+    """
+    Who may do how much at once.
+
+    :param endpoints: operations on the wire per endpoint, by driver; 1 where
+        nothing is said.
+    """
+
+    fleet: Limit = field(factory=Limit)
+    groups: Mapping[str, Limit] = field(factory=dict)
+    endpoints: Mapping[str, int] = field(factory=dict)
+
+
+def build_registry(
+    *,
+    clock: IReactorTime,
+    now: Callable[[], datetime],
+    new_id: Callable[[], str],
+    jitter: Callable[[float], float],
+    roster: IRoster,
+    drivers: Mapping[str, IPowerDriver],
+    journal: IJournal,
+    limits: Limits | None = None,
+) -> Registry:
+    """
+    A registry with nothing in it.
+
+    :param now: the wall clock, with its time zone, for what is written down.
+    :param new_id: ids for actions, unique for ever.
+    :param jitter: spreads the pauses between retries.
+    """
+    limits = limits or Limits()
+    publisher = Publisher(journal)
+
+    def changed(name: str, observation: Observation) -> None:
+        registry.observed(name, observation)
+
+    def driver(name: str) -> IPowerDriver:
+        try:
+            return drivers[name]
+        except KeyError:
+            raise UnknownPowerType(f"no driver {name}; there are {', '.join(sorted(drivers))}") from None
+
+    world = Surroundings(
+        clock=clock,
+        now=now,
+        write=publisher.write,
+        driver=driver,
+        endpoints=EndpointGate(limits.endpoints),
+        starts=StartGate(clock, limits.fleet, limits.groups),
+        sightings=Sightings(clock, changed),
+        jitter=jitter,
+    )
+    registry = Registry(roster, world, publisher, new_id)
+    return registry

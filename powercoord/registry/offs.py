@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: MIT
+"""
+How off is done, and off by the operating system's own hand.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import ClassVar
+
+from attrs import define, field
+
+from powercoord.errors import (
+    PowerAuthError,
+    PowerError,
+    PowerFatalError,
+    PowerRefusedError,
+)
+from powercoord.model import (
+    Command,
+    Done,
+    Goal,
+    How,
+    Outcome,
+    Phase,
+    PowerState,
+)
+from powercoord.registry.gates import Priority
+from powercoord.registry.reaching import Reaching
+from powercoord.registry.waiters import Waiter
+
+
+@define(eq=False, kw_only=True)
+class PowerOff(Reaching):
+    """
+    Off, now.
+    """
+
+    priority: ClassVar[Priority] = Priority.OFF
+
+    async def perform(self) -> Outcome:
+        """
+        Off unless it is; where its state cannot be read, off all the same.
+        """
+        await self.enter(Phase.ADMITTED, "off")
+        state = await self._try_read()
+        if state is PowerState.OFF and not self._on_may_come():
+            return Done(How.ALREADY, PowerState.OFF)
+        ended = await self.force_off()
+        while ended is None and await self._came_back():
+            ended = await self.force_off()
+        return ended or Done(self.how(), PowerState.OFF)
+
+    def how(self) -> How:
+        """
+        In which way it goes off.
+        """
+        return How.FORCED
+
+    async def force_off(self) -> Outcome | None:
+        """
+        The hard command, until it is seen.
+
+        Some BMCs refuse to turn off what is off; that is no failure.
+        """
+        try:
+            return await self.bring(Command.OFF, PowerState.OFF)
+        except PowerRefusedError:
+            if self.world.sightings.last(self.node.name).state is not PowerState.OFF:
+                raise
+            return None
+
+    async def _try_read(self) -> PowerState | None:
+        """
+        The state, if it can be had; a refused password ends the matter.
+        """
+        try:
+            return await self.steps.read()
+        except PowerError as error:
+            if isinstance(error, PowerFatalError) and not isinstance(error, PowerRefusedError):
+                raise
+            return None
+
+    async def _came_back(self) -> bool:
+        """
+        Whether an on sent before this off took effect after it.
+        """
+        if not self._on_may_come():
+            return False
+        await self.steps.pause_until(self.feared(Goal.ON))
+        return await self._try_read() is PowerState.ON
+
+    def _on_may_come(self) -> bool:
+        """
+        Whether "off" is not to be trusted yet: an on may still take effect.
+
+        See note [Late change] in `powercoord.registry.latechange`.
+        """
+        return self.feared(Goal.ON) > self.world.clock.seconds()
+
+
+@define(eq=False, kw_only=True)
+class SoftOff(PowerOff):
+    """
+    Off by the operating system's own hand, and by ours when it does not.
+    """
+
+    _way: How = field(default=How.GRACEFUL, init=False)
+    _soft_sent: bool = field(default=False, init=False)
+    _force_at: float = field(default=inf, init=False)
+    _give_up_at: float = field(default=0.0, init=False)
+
+    def deadline(self) -> float:
+        """
+        The soft part's end and what a forced off may take after it.
+        """
+        return self._give_up_at if self._force_at == inf else self._force_at + self.node.timing.force
+
+    def join(self, waiter: Waiter) -> None:
+        """
+        The earliest time to force that any waiter named wins.
+        """
+        named = waiter.request.deadline
+        limit = waiter.accepted_at + (self.node.timing.soft if named is None else named)
+        if waiter.request.escalate:
+            self._force_at = min(self._force_at, limit)
+        self._give_up_at = max(self._give_up_at, limit)
+        super().join(waiter)
+
+    def how(self) -> How:
+        """
+        By itself or forced.
+        """
+        return self._way
+
+    async def force_off(self) -> Outcome | None:
+        """
+        Ask, wait, then force (unless nobody wants it forced).
+        """
+        if self.can(Command.SOFT) and await self._went_softly():
+            return None
+        if self._force_at == inf and self.can(Command.SOFT):
+            return self.unseen(PowerState.OFF)
+        self._way = How.FORCED
+        return await self.bring(Command.OFF, PowerState.OFF)
+
+    async def _went_softly(self) -> bool:
+        if self._soft_sent:
+            return False
+        await self.enter(Phase.SENT, "soft")
+        self._soft_sent = True
+        try:
+            accepted = await self.steps.command(Command.SOFT)
+        except PowerAuthError:
+            raise
+        except PowerError as error:
+            if self._force_at == inf:
+                raise
+            await self.steps.write(self.entered(Phase.VERIFYING, "soft", str(error)))
+            return False
+        if accepted:
+            await self.commanded()
+        await self.enter(Phase.VERIFYING, "soft")
+        return await self.steps.until(PowerState.OFF, lambda: min(self._force_at, self.deadline()))

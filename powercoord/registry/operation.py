@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""
+One operation on the wire: what the driver sees, and how it is ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, TypeVar
+
+from attrs import define, field
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from powercoord.errors import OperationCancelled, PowerConnError, PowercoordError
+from powercoord.interfaces import IOperation
+
+T = TypeVar("T")
+_log = Logger(namespace="powercoord.registry")
+
+
+@implementer(IOperation)
+@define(eq=False)
+class Operation(Generic[T]):
+    """
+    Runs one driver call, and ends it politely, or hard when that fails.
+
+    :param deadline: seconds on the clock; a driver that is still busy
+        ``grace`` seconds after it is torn down.
+    """
+
+    _clock: IReactorTime
+    _what: str
+    deadline: float
+    _grace: float
+    cancelled: bool = field(default=False, init=False)
+    sent: bool = field(default=False, init=False)
+    _callbacks: list[Callable[[], None]] = field(factory=list, init=False)
+    _driver_call: Deferred[T] | None = field(default=None, init=False)
+    _result: Deferred[T] = field(factory=Deferred, init=False)
+    _guard: IDelayedCall | None = field(default=None, init=False)
+    _done: bool = field(default=False, init=False)
+
+    def sending(self) -> None:
+        """
+        Note that a power-changing request leaves now.
+        """
+        self.sent = True
+
+    def when_cancelled(self, callback: Callable[[], None]) -> None:
+        """
+        Register what a polite cancel calls.
+        """
+        if self.cancelled:
+            callback()
+        else:
+            self._callbacks.append(callback)
+
+    def run(self, call: Coroutine[Deferred[Any], Any, T]) -> Deferred[T]:
+        """
+        Start the driver's coroutine; fires when it is over or torn down.
+
+        Fails with a `PowercoordError` only: anything else that a driver
+        raises is a fault of the driver, logged here in full.
+        """
+        remaining = max(0.0, self.deadline - self._clock.seconds())
+        self._guard = self._clock.callLater(remaining + self._grace, self._overdue)
+        self._driver_call = Deferred.fromCoroutine(call)
+        self._driver_call.addCallbacks(self._over, self._failed)
+        return self._result
+
+    def stop(self) -> None:
+        """
+        Ask the driver to stop, politely.
+        """
+        if not self.cancelled:
+            self.cancelled = True
+            callbacks, self._callbacks = self._callbacks, []
+            for callback in callbacks:
+                callback()
+
+    def tear_down(self) -> None:
+        """
+        End it here and now, whatever the driver does.
+        """
+        self._abandon(OperationCancelled(f"{self._what}: torn down", sent=self.sent))
+
+    def _overdue(self) -> None:
+        self._guard = None
+        _log.error("driver overran its deadline and was torn down: {what}", what=self._what)
+        self._abandon(PowerConnError(f"{self._what}: no end within the operation's time", sent=self.sent))
+
+    def _abandon(self, reason: PowercoordError) -> None:
+        if not self._done:
+            self._finish()
+            if self._driver_call is not None:
+                self._driver_call.cancel()
+            self._result.errback(Failure(reason))
+
+    def _over(self, result: T) -> None:
+        if not self._done:
+            self._finish()
+            self._result.callback(result)
+
+    def _failed(self, failure: Failure) -> None:
+        """
+        Pass on what the driver says; of a call torn down nobody wants to know.
+        """
+        if self._done:
+            return
+        self._finish()
+        if not failure.check(PowercoordError):
+            _log.failure("driver fault in {what}", failure, what=self._what)
+            reason = f"{self._what}: fault in the driver ({type(failure.value).__name__})"
+            failure = Failure(PowerConnError(reason, sent=self.sent))
+        self._result.errback(failure)
+
+    def _finish(self) -> None:
+        self._done = True
+        self._callbacks = []
+        if self._guard is not None:
+            self._guard.cancel()
+            self._guard = None

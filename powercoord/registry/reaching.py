@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: MIT
+"""
+What the verbs share: command a state, then see it.
+
+No command is trusted: what counts is what is read afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import define
+
+from powercoord.errors import (
+    PowerUnsupportedError,
+    PowerUnverified,
+)
+from powercoord.model import (
+    Command,
+    Failed,
+    Outcome,
+    Phase,
+    PowerState,
+    Unknown,
+)
+from powercoord.registry.action import PowerAction
+
+
+@define(eq=False, kw_only=True)
+class Reaching(PowerAction):
+    """
+    What the verbs share: command a state, then see it.
+    """
+
+    async def bring(self, command: Command, wanted: PowerState) -> Outcome | None:
+        """
+        Command a state and wait to see it; ``None`` once it is seen.
+
+        The command is given once.  It is given again only when its answer was
+        lost and a read shows that it had no effect.
+        """
+        for _ in range(1 + self.node.timing.retries):
+            await self.enter(Phase.SENT, command.value)
+            accepted = await self.steps.command(command)
+            if accepted:
+                await self.commanded()
+            await self.enter(Phase.VERIFYING, command.value)
+            limit = self.deadline if accepted else self._lost_limit()
+            if await self.steps.until(wanted, limit):
+                return None
+            if self.deadline() <= self.world.clock.seconds():
+                break
+        return self.unseen(wanted)
+
+    def unseen(self, wanted: PowerState) -> Outcome:
+        """
+        How it ends when the wanted state did not come in time.
+        """
+        seen = self.world.sightings.last(self.node.name)
+        limit = round(self.world.clock.seconds() - (self._clock_started or 0.0), 1)
+        if seen.state in (PowerState.ON, PowerState.OFF):
+            text = f"{self.node.name}: still {seen.state.value} after {limit:g} s, wanted {wanted.value}"
+            return Failed(PowerUnverified.__name__, text, retryable=True, timeout=limit)
+        return Unknown(f"{self.node.name}: commanded {wanted.value}, and not readable since: {seen.text}")
+
+    async def switch_on(self) -> Outcome | None:
+        """
+        Wait for the turn to start, set the boot device, bring it on.
+        """
+        slot = await self.steps.start_slot()
+        ended: Outcome | None = None
+        seen = False
+        try:
+            self.turn_came()
+            await self.enter(Phase.ADMITTED, "on")
+            if self.wish.boot is not None:
+                await self.set_boot()
+            ended = await self.bring(Command.ON, PowerState.ON)
+            seen = ended is None
+        finally:
+            if seen:
+                self.world.starts.seen_on(slot, self.node.groups)
+            else:
+                slot.release()
+        return ended
+
+    def turn_came(self) -> None:
+        """
+        Waiting for a turn is no failure: the node's own time counts from here.
+        """
+        self.start_clock()
+
+    async def set_boot(self) -> None:
+        """
+        Set the boot device that was asked for, if the driver can.
+        """
+        boot = self.wish.boot
+        if boot is None:
+            raise AssertionError(f"{self.id} sets a boot device without one")
+        driver = self.world.driver(self.node.target.driver)
+        if boot.device not in driver.capabilities.boot_devices:
+            raise PowerUnsupportedError(f"driver {driver.name} cannot set boot device {boot.device.value}")
+        if not await self.steps.set_boot(boot) and not await self.steps.set_boot(boot):
+            raise PowerUnverified(f"boot device {boot.device.value}: no answer to the command, twice")
+
+    def can(self, command: Command) -> bool:
+        """
+        Whether this kind of BMC knows a command.
+        """
+        return command in self.world.driver(self.node.target.driver).capabilities.commands
+
+    def _lost_limit(self) -> Callable[[], float]:
+        patience = self.world.clock.seconds() + self.node.timing.settle
+        return lambda: min(patience, self.deadline())

@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: MIT
+"""
+What an action does to its node, one step at a time, each of which can be stopped.
+
+An endpoint's slot is held inside one step only, never between two.  A step
+that is stopped ends in `Stopped`, after its driver call has become quiet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from attrs import define, field
+from twisted.internet.defer import CancelledError, Deferred
+
+from powercoord.entries import Entry
+from powercoord.errors import OperationCancelled, PowerConnError, PowerError
+from powercoord.interfaces import IPowerDriver
+from powercoord.model import Boot, CancelResult, Command, Node, PowerState
+from powercoord.registry.gates import Priority, Slot
+from powercoord.registry.operation import Operation
+from powercoord.registry.surroundings import Surroundings
+
+T = TypeVar("T")
+
+
+class Stopped(Exception):
+    """
+    The action was cancelled, and this step has ended because of it.
+    """
+
+
+@define(eq=False)
+class Steps:
+    """
+    One action's hands.
+
+    :param deadline: asked at each step, because joining can move it.
+    """
+
+    _world: Surroundings
+    _node: Node
+    _priority: Priority
+    _deadline: Callable[[], float]
+    _what: str
+    polling: bool = field(default=False, init=False)
+    _stopping: bool = field(default=False, init=False)
+    _waiting: Deferred[Any] | None = field(default=None, init=False)
+    _nudge: Callable[[], None] | None = field(default=None, init=False)
+    _operation: Operation[Any] | None = field(default=None, init=False)
+    _sent: bool = field(default=False, init=False)
+    _unanswered: bool = field(default=False, init=False)
+
+    def stop(self) -> None:
+        """
+        End as soon as what is on the wire is quiet.
+        """
+        self._stopping = True
+        if self._waiting is not None:
+            self._waiting.cancel()
+        if self._operation is not None:
+            self._operation.stop()
+
+    def tear_down(self) -> None:
+        """
+        End now: what is on the wire is given up, its effect unknown.
+        """
+        if self._operation is not None:
+            self._operation.tear_down()
+
+    def nudge(self) -> None:
+        """
+        Look at the deadline again now, not after the current pause.
+        """
+        if self._nudge is not None:
+            self._nudge()
+
+    def cancel_result(self, *, remained: bool) -> CancelResult:
+        """
+        What a cancel can say; ``remained``: whether a command was withheld.
+        """
+        if not self._sent:
+            return CancelResult.NOT_STARTED
+        if self._unanswered:
+            return CancelResult.UNKNOWN
+        return CancelResult.STOPPED if remained else CancelResult.TOO_LATE
+
+    @property
+    def sent(self) -> bool:
+        """
+        Whether any power-changing request left.
+        """
+        return self._sent
+
+    async def read(self) -> PowerState:
+        """
+        Read the node's state once.
+
+        :raises PowerError: it could not be read; the sighting says so too.
+        """
+        driver, target = self._driver(), self._node.target
+        try:
+            state = await self._operate(
+                "read", driver.worst_case(target.settings, None), lambda op: driver.read(target, op)
+            )
+        except PowerError as error:
+            seen = PowerState.UNKNOWN if error.retryable else PowerState.ERROR
+            self._world.sightings.saw(self._node.name, seen, str(error))
+            raise
+        self._world.sightings.saw(self._node.name, state)
+        return state
+
+    async def patient_read(self) -> PowerState:
+        """
+        Read the state, trying again when the reason may pass.
+        """
+        return await self._retrying(self.read, self._node.timing.retries)
+
+    async def command(self, command: Command, retries: int | None = None) -> bool:
+        """
+        Send one command; True: accepted, False: it left and no answer came.
+
+        Tried again only where it certainly did not reach the BMC, or was
+        answered "not now".
+
+        :raises PowerError: it was refused, or never left.
+        """
+        driver, target = self._driver(), self._node.target
+        limit = driver.worst_case(target.settings, command)
+        return await self._change(
+            command.value, limit, lambda op: driver.command(target, command, op), retries
+        )
+
+    async def set_boot(self, boot: Boot) -> bool:
+        """
+        Set the next boot device, as `command`.
+        """
+        driver, target = self._driver(), self._node.target
+        limit = driver.worst_case(target.settings, None)
+        return await self._change(
+            f"boot {boot.device.value}", limit, lambda op: driver.set_boot(target, boot, op)
+        )
+
+    async def until(self, wanted: PowerState, limit: Callable[[], float]) -> bool:
+        """
+        Read until the state is seen; False at ``limit``.
+
+        A read that fails for a passing reason is only a read less.
+        """
+        timing = self._node.timing
+        pause = timing.poll
+        self.polling = True
+        try:
+            while (remaining := limit() - self._world.clock.seconds()) > 0:
+                await self.pause(min(pause, remaining))
+                if await self._glance() is wanted:
+                    return True
+                pause = min(pause * 1.5, timing.poll_longest)
+        finally:
+            self.polling = False
+        return False
+
+    async def pause(self, seconds: float) -> None:
+        """
+        Do nothing for a while; `nudge` ends it early.
+        """
+        self._check()
+        over: Deferred[None] = Deferred(lambda _: None)
+        timer = self._world.clock.callLater(seconds, over.callback, None)
+
+        def end_early() -> None:
+            if timer.active():
+                timer.reset(0)
+
+        self._nudge = end_early
+        try:
+            await self._stoppable(over)
+        finally:
+            self._nudge = None
+            if timer.active():
+                timer.cancel()
+
+    async def pause_until(self, moment: float) -> None:
+        """
+        Do nothing until ``moment`` on the clock, if it is not past.
+        """
+        remaining = moment - self._world.clock.seconds()
+        if remaining > 0:
+            await self.pause(remaining)
+
+    async def start_slot(self) -> Slot:
+        """
+        Wait for this node's turn to start.
+        """
+        self._check()
+        return await self._stoppable(self._world.starts.acquire(self._node.groups))
+
+    async def write(self, *entries: Entry) -> None:
+        """
+        Make entries durable before what depends on them.
+        """
+        await self._world.write(entries)
+        self._check()
+
+    def _driver(self) -> IPowerDriver:
+        return self._world.driver(self._node.target.driver)
+
+    async def _glance(self) -> PowerState | None:
+        try:
+            return await self.read()
+        except PowerError as error:
+            if not error.retryable:
+                raise
+            return None
+
+    async def _change(
+        self,
+        name: str,
+        limit: float,
+        call: Callable[[Operation[None]], Coroutine[Any, Any, None]],
+        retries: int | None = None,
+    ) -> bool:
+        async def once() -> bool:
+            self._unanswered = False
+            try:
+                await self._operate(name, limit, call)
+            except PowerConnError:
+                if not self._unanswered:
+                    raise
+                return False
+            return True
+
+        return await self._retrying(once, self._node.timing.retries if retries is None else retries)
+
+    async def _retrying(self, attempt: Callable[[], Coroutine[Any, Any, T]], retries: int) -> T:
+        pause = self._node.timing.retry_pause
+        for _ in range(retries):
+            try:
+                return await attempt()
+            except PowerError as error:
+                if not error.retryable or self._deadline() - self._world.clock.seconds() <= pause:
+                    raise
+            await self.pause(self._world.jitter(pause))
+            pause *= 2
+        return await attempt()
+
+    async def _operate(
+        self, name: str, limit: float, call: Callable[[Operation[T]], Coroutine[Any, Any, T]]
+    ) -> T:
+        """
+        One driver call under one endpoint slot.
+        """
+        self._check()
+        slot = await self._stoppable(self._world.endpoints.acquire(self._node.target, self._priority))
+        clock, timing = self._world.clock, self._node.timing
+        deadline = min(clock.seconds() + limit, max(self._deadline(), clock.seconds()))
+        operation: Operation[T] = Operation(clock, f"{self._what} {name}", deadline, timing.cancel)
+        self._operation = operation
+        try:
+            result = await operation.run(call(operation))
+        except OperationCancelled as cancelled:
+            self._unanswered = self._unanswered or cancelled.sent or operation.sent
+            raise Stopped from None
+        except PowerConnError as error:
+            self._unanswered = self._unanswered or error.sent or operation.sent
+            raise
+        finally:
+            self._operation = None
+            self._sent = self._sent or operation.sent
+            slot.release()
+        self._unanswered = False
+        return result
+
+    async def _stoppable(self, waiting: Deferred[T]) -> T:
+        self._waiting = waiting
+        try:
+            return await waiting
+        except CancelledError:
+            raise Stopped from None
+        finally:
+            self._waiting = None
+
+    def _check(self) -> None:
+        if self._stopping:
+            raise Stopped

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: MIT
+"""
+What all actions of one registry share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from attrs import frozen
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from powercoord.entries import Entry
+from powercoord.interfaces import IPowerDriver
+from powercoord.registry.gates import EndpointGate, StartGate
+from powercoord.registry.sightings import Sightings
+
+
+@frozen
+class Surroundings:
+    """
+    What all actions share.
+
+    :param now: the wall clock, for what is written down.
+    :param write: makes entries durable.
+    :param jitter: takes a pause and returns one a little different.
+    """
+
+    clock: IReactorTime
+    now: Callable[[], datetime]
+    write: Callable[[Sequence[Entry]], Deferred[None]]
+    driver: Callable[[str], IPowerDriver]
+    endpoints: EndpointGate
+    starts: StartGate
+    sightings: Sightings
+    jitter: Callable[[float], float]

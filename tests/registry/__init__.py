@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: MIT
+"""
+The heart, on a clock that the tests turn.
+"""

@@ -1,0 +1,368 @@
+# SPDX-License-Identifier: MIT
+"""
+What each verb sends, reads and answers.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from powercoord.model import (
+    Done,
+    Failed,
+    How,
+    PowerState,
+    Unknown,
+    Verb,
+    Wait,
+)
+from powercoord.testing.driver import Fault
+from tests.registry.world import PXE, World, quick
+
+
+class OnTests(SynchronousTestCase):
+    """
+    `Verb.ON`.
+    """
+
+    def test_brings_on(self) -> None:
+        """
+        An off node is commanded on once, and done when it is seen on.
+        """
+        world = World(timing=quick())
+        world.machine().latency = 3.0
+        asked = world.want(Verb.ON)
+        world.turn(2.9)
+        self.assertEqual([], asked.outcomes)
+        world.turn(1.0)
+        self.assertEqual(Done(How.COMMANDED, PowerState.ON), asked.outcome)
+        self.assertEqual(["on"], world.commands())
+
+    def test_never_touches_what_is_on(self) -> None:
+        """
+        A node that is on gets no command.
+        """
+        world = World()
+        world.machine().on = True
+        asked = world.want(Verb.ON, boot=PXE)
+        world.turn(1)
+        self.assertEqual(How.ALREADY, asked.outcome.how)
+        self.assertEqual([], world.commands())
+
+    def test_boot_device_first(self) -> None:
+        """
+        The boot device is set before the node is started.
+        """
+        world = World()
+        world.want(Verb.ON, boot=PXE)
+        world.turn(1)
+        self.assertEqual(["boot pxe", "on"], world.commands())
+
+    def test_unreadable_is_not_touched(self) -> None:
+        """
+        A node whose state cannot be read is not started, and the reason is told.
+        """
+        world = World(timing=quick())
+        world.machine().read_faults = [Fault.LOST_REQUEST] * 3
+        asked = world.want(Verb.ON)
+        world.turn(10)
+        self.assertEqual(Failed("PowerConnError", "n1: no answer", retryable=True), asked.outcome)
+        self.assertEqual([], world.commands())
+
+    def test_refusal_is_told_at_once(self) -> None:
+        """
+        What the BMC refuses fails at once, with its reason in words.
+        """
+        world = World(timing=quick())
+        world.machine().faults = [Fault.REFUSED]
+        asked = world.want(Verb.ON)
+        world.turn(0.5)
+        self.assertEqual("n1: unspecified error (0xFF)", asked.outcome.text)
+        self.assertEqual("PowerRefusedError", asked.outcome.code)
+
+    def test_wrong_password_is_tried_once(self) -> None:
+        """
+        A refused password is not tried again: accounts lock.
+        """
+        world = World(timing=quick())
+        world.machine().read_faults = [Fault.WRONG_PASSWORD]
+        asked = world.want(Verb.ON)
+        world.turn(30)
+        self.assertEqual("PowerAuthError", asked.outcome.code)
+        self.assertEqual(1, world.machine().reads)
+
+    def test_lost_answer_is_settled_by_a_read(self) -> None:
+        """
+        A command whose answer is lost is not repeated when it is seen to have worked.
+        """
+        world = World(timing=quick())
+        world.machine().faults = [Fault.LOST_ANSWER]
+        asked = world.want(Verb.ON)
+        world.turn(5)
+        self.assertEqual(How.COMMANDED, asked.outcome.how)
+        self.assertEqual(["on"], world.commands())
+
+    def test_lost_command_is_repeated(self) -> None:
+        """
+        A command that was lost, as a read shows, is given again.
+        """
+        world = World(timing=quick())
+        world.machine().faults = [Fault.LOST_REQUEST]
+        asked = world.want(Verb.ON)
+        world.turn(10)
+        self.assertEqual(How.COMMANDED, asked.outcome.how)
+        self.assertEqual(["on"], world.commands())
+
+    def test_busy_bmc_is_asked_again(self) -> None:
+        """
+        "Not now" is asked again after a pause.
+        """
+        world = World(timing=quick())
+        world.machine().faults = [Fault.BUSY]
+        asked = world.want(Verb.ON)
+        world.turn(5)
+        self.assertEqual(How.COMMANDED, asked.outcome.how)
+        self.assertEqual(["on", "on"], world.commands())
+
+    def test_stuck_is_an_error(self) -> None:
+        """
+        Accepted and never seen is a failure that names the limit.
+        """
+        world = World(timing=quick())
+        world.machine().faults = [Fault.STUCK]
+        asked = world.want(Verb.ON)
+        world.turn(31)
+        self.assertEqual("PowerUnverified", asked.outcome.code)
+        self.assertEqual("n1: still off after 30 s, wanted on", asked.outcome.text)
+        self.assertEqual(30.0, asked.outcome.timeout)
+
+    def test_gone_after_the_command_is_unknown(self) -> None:
+        """
+        Commanded and never readable again is unknown, not off and not on.
+        """
+        world = World(timing=quick())
+        asked = world.want(Verb.ON)
+        world.turn(0.02)
+        world.machine().read_faults = [Fault.LOST_REQUEST] * 100
+        world.turn(40)
+        self.assertIsInstance(asked.outcome, Unknown)
+
+    def test_wait_none(self) -> None:
+        """
+        Who asks for no more is answered when the BMC accepts; the rest goes on.
+        """
+        world = World(timing=quick())
+        world.machine().latency = 3.0
+        hasty, patient = world.want(Verb.ON, wait=Wait.NONE), world.want(Verb.ON)
+        world.turn(0.1)
+        self.assertEqual(Wait.NONE, hasty.outcome.reached)
+        self.assertEqual([], patient.outcomes)
+        world.turn(4)
+        self.assertEqual(Wait.POWER, patient.outcome.reached)
+
+    def test_driver_fault(self) -> None:
+        """
+        An exception that no driver may raise fails the node and is logged.
+        """
+        world = World(timing=quick(retries=0))
+        world.machine().faults = [Fault.BROKEN]
+        world.machine().latency = 100
+        asked = world.want(Verb.ON)
+        world.turn(31)
+        self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
+        self.assertIsInstance(asked.outcome, Failed)
+
+
+class OffTests(SynchronousTestCase):
+    """
+    `Verb.OFF` and `Verb.SOFT_OFF`.
+    """
+
+    def test_already(self) -> None:
+        """
+        Already off takes a successful read, and no command.
+        """
+        world = World()
+        asked = world.want(Verb.OFF)
+        world.turn(1)
+        self.assertEqual(Done(How.ALREADY, PowerState.OFF), asked.outcome)
+        self.assertEqual([], world.commands())
+
+    def test_unreadable_is_sent_off_all_the_same(self) -> None:
+        """
+        A failed read is not "off": the command goes out.
+        """
+        world = World(timing=quick())
+        world.machine().on = True
+        world.machine().read_faults = [Fault.LOST_REQUEST]
+        asked = world.want(Verb.OFF)
+        world.turn(5)
+        self.assertEqual(["off"], world.commands())
+        self.assertEqual(Done(How.FORCED, PowerState.OFF), asked.outcome)
+
+    def test_soft_is_graceful(self) -> None:
+        """
+        An operating system that obeys goes off gracefully.
+        """
+        world = World(timing=quick())
+        world.machine().on = True
+        world.machine().latency = 4
+        asked = world.want(Verb.SOFT_OFF)
+        world.turn(6)
+        self.assertEqual(Done(How.GRACEFUL, PowerState.OFF), asked.outcome)
+        self.assertEqual(["soft"], world.commands())
+
+    def test_soft_becomes_hard(self) -> None:
+        """
+        At its deadline a soft-off is forced, and says so.
+        """
+        world = World(timing=quick())
+        world.machine().on = True
+        world.machine().obeys_soft = False
+        asked = world.want(Verb.SOFT_OFF, deadline=3)
+        world.turn(5)
+        self.assertEqual(Done(How.FORCED, PowerState.OFF), asked.outcome)
+        (_, soft), (forced_at, off) = world.machine().commands
+        self.assertEqual(("soft", "off"), (soft, off))
+        self.assertApproximates(3, forced_at, 0.2)
+
+    def test_soft_without_escalation(self) -> None:
+        """
+        With escalate=no the deadline is a failure, and nothing is forced.
+        """
+        world = World(timing=quick())
+        world.machine().on = True
+        world.machine().obeys_soft = False
+        asked = world.want(Verb.SOFT_OFF, deadline=3, escalate=False)
+        world.turn(5)
+        self.assertEqual("PowerUnverified", asked.outcome.code)
+        self.assertEqual(["soft"], world.commands())
+
+    def test_soft_answered_early_keeps_its_patience(self) -> None:
+        """
+        A soft-off nobody waits for any more is still given its time.
+        """
+        world = World(timing=quick())
+        world.machine().on = True
+        world.machine().latency = 5
+        world.want(Verb.SOFT_OFF, wait=Wait.NONE)
+        world.turn(8)
+        self.assertEqual(["soft"], world.commands())
+        self.assertFalse(world.machine().on)
+
+    def test_earliest_force_time_wins(self) -> None:
+        """
+        Joining a soft-off with less patience brings the force forward.
+        """
+        world = World(timing=quick())
+        world.machine().on = True
+        world.machine().obeys_soft = False
+        patient = world.want(Verb.SOFT_OFF, deadline=9)
+        world.turn(1)
+        hasty = world.want(Verb.SOFT_OFF, deadline=2)
+        world.turn(4)
+        self.assertEqual(hasty.outcome, patient.outcome)
+        self.assertEqual(How.FORCED, patient.outcome.how)
+
+
+class CycleTests(SynchronousTestCase):
+    """
+    `Verb.CYCLE` and `Verb.RESET`.
+    """
+
+    def test_both_halves(self) -> None:
+        """
+        A cycle is off, seen off, the minimum off time, on, seen on.
+        """
+        world = World(timing=quick())
+        world.machine().on = True
+        world.machine().latency = 1
+        asked = world.want(Verb.CYCLE)
+        world.turn(8)
+        self.assertEqual(Done(How.COMMANDED, PowerState.ON), asked.outcome)
+        (off_at, off), (on_at, on) = world.machine().commands
+        self.assertEqual(("off", "on"), (off, on))
+        self.assertGreaterEqual(on_at - off_at, 2.0)
+
+    def test_wait_none_waits_for_the_last_command(self) -> None:
+        """
+        Accepted means that the BMC accepted both halves.
+        """
+        world = World(timing=quick())
+        world.machine().on = True
+        asked = world.want(Verb.CYCLE, wait=Wait.NONE)
+        world.turn(0.9)
+        self.assertEqual([], asked.outcomes)
+        world.turn(1)
+        self.assertEqual(Wait.NONE, asked.outcome.reached)
+
+    def test_of_an_off_node(self) -> None:
+        """
+        A node that is off is only brought on.
+        """
+        world = World()
+        asked = world.want(Verb.CYCLE)
+        world.turn(1)
+        self.assertEqual(["on"], world.commands())
+        self.assertIsInstance(asked.outcome, Done)
+
+    def test_reset(self) -> None:
+        """
+        A reset goes to a node that is on, once.
+        """
+        world = World()
+        world.machine().on = True
+        asked = world.want(Verb.RESET)
+        world.turn(1)
+        self.assertEqual(["reset"], world.commands())
+        self.assertIsInstance(asked.outcome, Done)
+
+    def test_reset_of_an_off_node(self) -> None:
+        """
+        A node that is off refuses a reset.
+        """
+        world = World()
+        asked = world.want(Verb.RESET)
+        world.turn(1)
+        self.assertEqual("n1: is off, and a reset needs it on; use on", asked.outcome.text)
+
+    def test_reset_is_never_repeated(self) -> None:
+        """
+        A reset whose answer is lost is unknown; it is not sent again.
+        """
+        world = World(timing=quick())
+        world.machine().on = True
+        world.machine().faults = [Fault.LOST_ANSWER]
+        asked = world.want(Verb.RESET)
+        world.turn(40)
+        self.assertEqual(["reset"], world.commands())
+        self.assertIsInstance(asked.outcome, Unknown)
+
+    def test_soft_is_never_repeated(self) -> None:
+        """
+        A soft-off whose answer is lost is waited for, not sent again.
+        """
+        world = World(timing=quick())
+        world.machine().on = True
+        world.machine().latency = 4
+        world.machine().faults = [Fault.LOST_ANSWER]
+        asked = world.want(Verb.SOFT_OFF)
+        world.turn(9)
+        self.assertEqual(["soft"], world.commands())
+        self.assertEqual(How.GRACEFUL, asked.outcome.how)
+
+
+class BootTests(SynchronousTestCase):
+    """
+    `Verb.BOOT`.
+    """
+
+    def test_sets_the_device(self) -> None:
+        """
+        The boot device alone changes nothing about power.
+        """
+        world = World()
+        asked = world.want(Verb.BOOT, boot=PXE)
+        world.turn(1)
+        self.assertEqual(["boot pxe"], world.commands())
+        self.assertEqual(How.COMMANDED, asked.outcome.how)

@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: MIT
+"""
+A registry, its clock, a fake driver and whatever they need, for one test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+from attrs import define, evolve, field
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
+from zope.interface import implementer
+
+from powercoord.entries import Entry
+from powercoord.errors import BadRequest, NoSuchNode
+from powercoord.interfaces import IJournal, IRoster, ITicket
+from powercoord.model import Boot, BootDevice, Limit, Node, Outcome, Request, Timing, Verb
+from powercoord.registry import Limits, Registry, build_registry
+from powercoord.testing.driver import FakeDriver, FakeMachine, FakeSettings
+
+PXE = Boot(BootDevice.PXE)
+DISK = Boot(BootDevice.DISK)
+_START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@implementer(IRoster)
+@define(eq=False)
+class FixedRoster:
+    """
+    The nodes a test names.
+    """
+
+    nodes: Mapping[str, Node]
+
+    def find(self, name: str) -> Node:
+        """
+        The node of that name.
+        """
+        try:
+            return self.nodes[name]
+        except KeyError:
+            raise NoSuchNode(f"no node {name}") from None
+
+    def adopt(self, name: str, power_type: str, context: Mapping[str, Any]) -> Node:
+        """
+        Nobody is adopted here.
+        """
+        raise BadRequest(name)
+
+    def names(self) -> Sequence[str]:
+        """
+        All names.
+        """
+        return tuple(self.nodes)
+
+    def groups(self) -> Mapping[str, Sequence[str]]:
+        """
+        None.
+        """
+        return {}
+
+
+@implementer(IJournal)
+@define(eq=False)
+class ListJournal:
+    """
+    Keeps entries in a list; ``hold`` makes them wait to become durable.
+    """
+
+    entries: list[Entry] = field(factory=list)
+    hold: bool = False
+    failing: Exception | None = None
+    _held: list[tuple[Deferred[None], Sequence[Entry]]] = field(factory=list, init=False)
+
+    def append(self, entries: Sequence[Entry]) -> Deferred[None]:
+        """
+        Keep them, now or when they are let go.
+        """
+        if self.failing is not None:
+            raise self.failing
+        if self.hold:
+            waiting: Deferred[None] = Deferred()
+            self._held.append((waiting, entries))
+            return waiting
+        self.entries.extend(entries)
+        return succeed(None)
+
+    def release(self) -> None:
+        """
+        What is held becomes durable.
+        """
+        held, self._held = self._held, []
+        for waiting, entries in held:
+            self.entries.extend(entries)
+            waiting.callback(None)
+
+    def fail(self, error: Exception) -> None:
+        """
+        What is held does not become durable.
+        """
+        held, self._held = self._held, []
+        for waiting, _ in held:
+            waiting.errback(error)
+
+    def close(self) -> Deferred[None]:
+        """
+        Nothing to do.
+        """
+        return succeed(None)
+
+    def of(self, kind: type) -> list[Any]:
+        """
+        The entries of one class, in order.
+        """
+        return [entry for entry in self.entries if isinstance(entry, kind)]
+
+
+@define(eq=False)
+class World:
+    """
+    ``count`` nodes n1, n2, … with an endpoint each, unless they share one.
+    """
+
+    count: int = 3
+    timing: Timing = field(factory=Timing)
+    groups: Mapping[str, Limit] = field(factory=dict)
+    fleet: Limit = field(factory=Limit)
+    shared_endpoint: bool = False
+    endpoint_limit: int = 1
+    clock: Clock = field(factory=Clock, init=False)
+    driver: FakeDriver = field(init=False)
+    journal: ListJournal = field(factory=ListJournal, init=False)
+    registry: Registry = field(init=False)
+    _ids: count[int] = field(factory=lambda: count(1), init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.driver = FakeDriver(self.clock)
+        action_ids = count(1)
+        self.registry = build_registry(
+            clock=self.clock,
+            now=lambda: _START + timedelta(seconds=self.clock.seconds()),
+            new_id=lambda: f"a{next(action_ids)}",
+            jitter=lambda pause: pause,
+            roster=FixedRoster({name: self.node(name) for name in self.names()}),
+            drivers={"fake": self.driver},
+            journal=self.journal,
+            limits=Limits(fleet=self.fleet, groups=self.groups, endpoints={"fake": self.endpoint_limit}),
+        )
+
+    def names(self) -> list[str]:
+        """
+        The nodes' names.
+        """
+        return [f"n{number}" for number in range(1, self.count + 1)]
+
+    def node(self, name: str) -> Node:
+        """
+        One node; all are in all groups.
+        """
+        settings = FakeSettings(address="bmc" if self.shared_endpoint else name, outlet=name)
+        return Node(name, self.driver.target(settings), tuple(self.groups), self.timing)
+
+    def machine(self, name: str = "n1") -> FakeMachine:
+        """
+        The machine behind a node.
+        """
+        return self.driver.machine(f"{'bmc' if self.shared_endpoint else name}/{name}")
+
+    def commands(self, name: str = "n1") -> list[str]:
+        """
+        What was commanded of a node's machine, in order.
+        """
+        return [what for _, what in self.machine(name).commands]
+
+    def ask(self, verb: Verb, name: str = "n1", **options: Any) -> Deferred[ITicket]:
+        """
+        Submit a request.
+        """
+        options.setdefault("request_id", f"r{next(self._ids)}")
+        return self.registry.submit(Request(node=name, verb=verb, **options))
+
+    def want(self, verb: Verb, name: str = "n1", **options: Any) -> Asked:
+        """
+        Submit a request that must be accepted at once, and wait for it.
+        """
+        tickets: list[ITicket] = []
+        self.ask(verb, name, **options).addCallback(tickets.append)
+        if not tickets:
+            raise AssertionError(f"{verb.value} of {name} was not accepted at once")
+        return Asked(tickets[0])
+
+    def turn(self, seconds: float, step: float = 0.01) -> None:
+        """
+        Let time pass, in small steps.
+        """
+        self.clock.pump([step] * round(seconds / step))
+
+
+@define(eq=False)
+class Asked:
+    """
+    An accepted request, and its outcome once it has one.
+    """
+
+    ticket: ITicket
+    outcomes: list[Outcome] = field(factory=list, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.ticket.wait().addCallback(self.outcomes.append)
+
+    @property
+    def outcome(self) -> Outcome:
+        """
+        The one outcome; there must be one by now.
+        """
+        (outcome,) = self.outcomes
+        return outcome
+
+
+def quick(**changes: float) -> Timing:
+    """
+    Times that keep a test short.
+    """
+    base = Timing(action=30.0, soft=10.0, force=10.0, poll=0.1, poll_longest=0.5, settle=2.0, minimum_off=1.0)
+    return evolve(base, **changes)
