@@ -78,6 +78,22 @@ def may_import(source: Source, room: str) -> bool:
     return is_assembly(source) or room in SHARED | TOOLS | {source.room} | DOORS.get(source.room, set())
 
 
+def reached(start: str) -> set[str]:
+    """
+    Name the modules of ours that importing one package brings along.
+    """
+    known = {source.name: source for source in sources("powercoord")}
+    found: set[str] = set()
+    waiting = [name for name in known if name == start or name.startswith(start + ".")]
+    while waiting:
+        name = waiting.pop()
+        if name in known and name not in found:
+            found.add(name)
+            targets = [each.target for each in known[name].imports()]
+            waiting += [*targets, *(target.rpartition(".")[0] for target in targets)]
+    return found
+
+
 def is_docstring(node: ast.stmt) -> bool:
     return (
         isinstance(node, ast.Expr)
@@ -136,6 +152,15 @@ class RoomTests(HouseCase):
                     yield f"{found.line}: the registry may not import {found.target}"
 
         self.assertHolds(complaints)
+
+    def test_client_stands_alone(self) -> None:
+        """
+        Whoever imports the client gets the words of the wire with it, and nothing of the coordinator.
+        """
+        rooms = {name.partition(".")[2].partition(".")[0] for name in reached("powercoord.client")}
+
+        self.assertIn("client", rooms)
+        self.assertEqual(set(), rooms - SHARED - TOOLS - {"", "api", "client"})
 
     def test_no_reactor_at_module_level(self) -> None:
         """
