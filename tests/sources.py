@@ -5,6 +5,7 @@ The project's own source text, parsed, for the tests of the house rules.
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from importlib.util import resolve_name
 from pathlib import Path
 
@@ -79,13 +80,14 @@ class Source:
         return (node for node in ast.walk(self.tree) if isinstance(node, FunctionNode))
 
 
-def sources(folder: str) -> list[Source]:
+@cache
+def sources(folder: str) -> tuple[Source, ...]:
     """
     Read all modules below a folder of the project.
 
     :raises AssertionError: there is none, so that no rule is held by an empty set.
     """
-    found = [Source.from_file(path) for path in sorted((ROOT / folder).rglob("*.py"))]
+    found = tuple(Source.from_file(path) for path in sorted((ROOT / folder).rglob("*.py")))
     assert found, f"no modules below {ROOT / folder}"
     return found
 
