@@ -9,9 +9,14 @@ import tomllib
 from configparser import ConfigParser
 from typing import Any
 
+from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
+from powercoord.config import SecretFile, Surroundings, parse
+from powercoord.installed import find_drivers
 from tests.sources import ROOT, Source
+
+SAMPLE = ROOT / "contrib/powercoord.toml"
 
 
 def setup_cfg() -> ConfigParser:
@@ -21,7 +26,7 @@ def setup_cfg() -> ConfigParser:
 
 
 def sample() -> dict[str, Any]:
-    return tomllib.loads((ROOT / "contrib/powercoord.toml").read_text(encoding="utf-8"))
+    return tomllib.loads(SAMPLE.read_text(encoding="utf-8"))
 
 
 def unit_file() -> dict[str, str]:
@@ -98,6 +103,19 @@ class NewsTests(SynchronousTestCase):
         ]
 
         self.assertEqual([], wrong)
+
+
+class SampleTests(SynchronousTestCase):
+    def test_accepted(self) -> None:
+        """
+        The sample configuration is accepted as it stands, and makes the eighty nodes that it names.
+        """
+        found = find_drivers(MemoryReactorClock())
+        around = Surroundings(lambda _: SecretFile("secret"), {})
+        parsed = parse(SAMPLE.read_text(encoding="utf-8"), SAMPLE.name, found.drivers, around, found.broken)
+
+        self.assertEqual([], [str(each) for each in (*parsed.mistakes, *parsed.warnings)])
+        self.assertEqual(80, len(parsed.value().nodes))
 
 
 class UnitFileTests(SynchronousTestCase):
