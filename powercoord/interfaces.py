@@ -325,3 +325,28 @@ class IRegistry(Interface):
         """
 
     draining: str | None = Attribute("The reason while draining, else None.")
+
+
+class IDoor(Interface):
+    """
+    A way in for callers: a listener, or a connection that is dialled.
+    """
+
+    name: str = Attribute("What it is and where, for the log.")
+
+    async def open() -> None:
+        """
+        Let callers in.
+
+        :raises Exception: it cannot; the text says why.
+        """
+
+    async def stop_accepting() -> None:
+        """
+        Let nobody new in, and tell who is in that we are going away.
+        """
+
+    async def close() -> None:
+        """
+        Send what is still to be answered, then close; within seconds.
+        """

@@ -122,6 +122,13 @@ class Registry:
         """
         return [self.view(name) for name in dict.fromkeys(a.node.name for a in self._actions.values())]
 
+    def is_busy(self, name: str) -> bool:
+        """
+        Whether a node has something in play or waiting.
+        """
+        lane = self._lanes.get(name)
+        return lane is not None and not lane.empty
+
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """
         Tell a listener every entry from now on.
