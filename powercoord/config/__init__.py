@@ -3,9 +3,9 @@
 The configuration file: strict TOML in, frozen values or every mistake out.
 """
 
-from powercoord.config.load import DEFAULT, examine, load
+from powercoord.config.load import DEFAULT, examine, load, load_server
 from powercoord.config.mistakes import ConfigMistakes, Mistake
-from powercoord.config.parse import Parsed, parse
+from powercoord.config.parse import Parsed, parse, parse_server
 from powercoord.config.secrets import SecretFile, Surroundings
 from powercoord.config.shape import Configuration, Defaults, Region, Server
 
@@ -22,5 +22,7 @@ __all__ = [
     "Surroundings",
     "examine",
     "load",
+    "load_server",
     "parse",
+    "parse_server",
 ]

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from powercoord.config.mistakes import Mistake
-from powercoord.config.parse import Parsed, parse
+from powercoord.config.mistakes import ConfigMistakes, Mistake
+from powercoord.config.parse import Parsed, parse, parse_server
 from powercoord.config.secrets import SecretFile, Surroundings
-from powercoord.config.shape import Configuration
+from powercoord.config.shape import Configuration, Server
 from powercoord.interfaces import IPowerDriver
 
 DEFAULT = "/etc/powercoord/powercoord.toml"
@@ -51,23 +51,43 @@ def examine(
     Read a configuration file and tell all that is wrong with it.
     """
     try:
+        text = _text(file)
+    except ConfigMistakes as error:
+        return Parsed(None, error.mistakes)
+    return parse(text, file, drivers, _around(file, environment), broken)
+
+
+def load_server(file: str, environment: Mapping[str, str] = os.environ) -> Server:
+    """
+    Read the table ``server`` of a configuration file alone, which needs no drivers.
+
+    :raises ConfigMistakes: it cannot be read, or that table is wrong.
+    """
+    return parse_server(_text(file), file, _around(file, environment))
+
+
+def _text(file: str) -> str:
+    try:
         content = _read(Path(file), _LONGEST)
     except OSError as error:
-        return Parsed(None, (Mistake(file, 1, "", f"cannot read it: {error.strerror or error}"),))
+        raise ConfigMistakes((Mistake(file, 1, "", f"cannot read it: {error.strerror or error}"),)) from None
     try:
-        text = content.decode("utf-8")
+        return content.decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         column = error.start - content.rfind(b"\n", 0, error.start)
-        return Parsed(None, (Mistake(file, line, "", "not TOML: not UTF-8 text", column),))
-    around = Surroundings(lambda name: _read_secret(Path(file).parent / name), environment)
-    return parse(text.replace("\r\n", "\n"), file, drivers, around, broken)
+        raise ConfigMistakes((Mistake(file, line, "", "not TOML: not UTF-8 text", column),)) from None
+
+
+def _around(file: str, environment: Mapping[str, str]) -> Surroundings:
+    return Surroundings(lambda name: _read_secret(Path(file).parent / name), environment)
 
 
 def _read(path: Path, longest: int) -> bytes:
+    # Asked before it is opened, because opening a pipe waits for a writer.
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError("not a regular file")
     with path.open("rb") as stream:
-        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-            raise OSError("not a regular file")
         content = stream.read(longest + 1)
     if len(content) > longest:
         raise OSError(f"longer than {longest // 1024} KiB")

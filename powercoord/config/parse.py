@@ -100,6 +100,23 @@ def parse(
     return Parsed(evolve(configuration, warnings=warnings), (), warnings)
 
 
+def parse_server(text: str, file: str, around: Surroundings) -> Server:
+    """
+    Read the table ``server`` alone, without knowing any driver.
+
+    :raises ConfigMistakes: that table is wrong.
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigMistakes((_not_toml(str(error), file, text),)) from None
+    findings = Findings()
+    server = _Reader(document, {}, {}, around, findings).server()
+    if findings.wrong:
+        raise ConfigMistakes(locate(findings.wrong, file, text))
+    return server
+
+
 def _not_toml(message: str, file: str, text: str) -> Mistake:
     place = _PLACE.search(message)
     reason = _PLACE.sub("", message)
@@ -128,9 +145,8 @@ class _Reader:
         for name in self.document:
             if name not in TABLES:
                 self.findings.mistake((name,), unknown_key(name, list(TABLES)))
-        server = self._with_secret("server", Server)
+        server = self.server()
         region = self._with_secret("region", Region)
-        self._check_listening(server)
         self._check_region(region)
         driver_tables, defaults = self._drivers()
         groups = self._groups()
@@ -162,6 +178,14 @@ class _Reader:
                 for name, kind in self.kinds.items()
             },
         )
+
+    def server(self) -> Server:
+        """
+        What is said about the coordinator itself.
+        """
+        server = self._with_secret("server", Server)
+        self._check_listening(server)
+        return server
 
     def _tables(self, name: str) -> Mapping[str, Any]:
         value = self.document.get(name, {})

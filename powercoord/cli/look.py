@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: MIT
+"""
+The commands that change nothing: status, query, queue, watch, nodes, drivers.
+"""
+
+from __future__ import annotations
+
+import click
+
+from powercoord.cli.naming import wanted
+from powercoord.cli.options import as_json, nodeset
+from powercoord.cli.screen import Screen
+from powercoord.cli.session import Session, World
+
+
+@click.command()
+@nodeset(required=False)
+@as_json
+@click.pass_obj
+def status(session: Session, /, nodeset: str, json: bool) -> int:
+    """
+    Show what is known of nodes, and how old that is; no BMC is asked.
+    """
+    nodes = wanted(nodeset) if nodeset else None
+
+    async def work(world: World) -> int:
+        from powercoord.cli.states import show_status
+
+        return await show_status(nodes, world)
+
+    return session.run(work, Screen(json))
+
+
+@click.command()
+@nodeset()
+@as_json
+@click.pass_obj
+def query(session: Session, /, nodeset: str, json: bool) -> int:
+    """
+    Read the power state of nodes from their BMCs now.
+    """
+    nodes = wanted(nodeset)
+
+    async def work(world: World) -> int:
+        from powercoord.cli.states import read_states
+
+        return await read_states(nodes, world)
+
+    return session.run(work, Screen(json))
+
+
+@click.command()
+@nodeset(required=False)
+@as_json
+@click.pass_obj
+def queue(session: Session, /, nodeset: str, json: bool) -> int:
+    """
+    Show what is in play and what waits: for whom, since when, and what runs next.
+    """
+    nodes = wanted(nodeset) if nodeset else None
+
+    async def work(world: World) -> int:
+        from powercoord.cli.queues import show_queue
+
+        return await show_queue(nodes, world)
+
+    return session.run(work, Screen(json))
+
+
+@click.command()
+@nodeset(required=False)
+@as_json
+@click.pass_obj
+def watch(session: Session, /, nodeset: str, json: bool) -> int:
+    """
+    Write what happens, as it happens, until Ctrl-C.
+    """
+    nodes = wanted(nodeset) if nodeset else None
+
+    async def work(world: World) -> int:
+        from powercoord.cli.watching import follow
+
+        return await follow(nodes, world)
+
+    return session.run(work, Screen(json))
+
+
+@click.command()
+@nodeset(required=False)
+@as_json
+@click.pass_obj
+def nodes(session: Session, /, nodeset: str, json: bool) -> int:
+    """
+    List the nodes with their drivers and groups.
+    """
+    chosen = wanted(nodeset) if nodeset else None
+
+    async def work(world: World) -> int:
+        from powercoord.cli.listing import list_nodes
+
+        return await list_nodes(chosen, world)
+
+    return session.run(work, Screen(json))
+
+
+@click.command()
+@click.argument("name", required=False)
+@as_json
+@click.pass_obj
+def drivers(session: Session, /, name: str | None, json: bool) -> int:
+    """
+    List the coordinator's drivers, or the settings of one.
+    """
+
+    async def work(world: World) -> int:
+        from powercoord.cli.listing import list_drivers
+
+        return await list_drivers(name, world)
+
+    return session.run(work, Screen(json))

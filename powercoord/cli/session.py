@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: MIT
+"""
+What a command needs to do its work, and who provides it.
+
+A command is a coroutine over a `World`: a connected client, a clock, a screen.
+Here the world is real; tests bring another.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from attrs import evolve, field, frozen
+
+from powercoord.cli.screen import Screen
+
+if TYPE_CHECKING:  # at run time it would import Twisted
+    from twisted.internet.interfaces import IReactorTime
+
+    from powercoord.client import Client
+
+T = TypeVar("T")
+
+
+@frozen
+class World:
+    """
+    Everything around a command.
+    """
+
+    client: Client
+    clock: IReactorTime
+    screen: Screen
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
+Work = Callable[[World], Coroutine[Any, Any, int]]
+
+
+class Session(Protocol):
+    """
+    The way from the command line to a coordinator.
+    """
+
+    def using(self, connect: str | None, config: str | None) -> Session:
+        """
+        This session with the global options.
+        """
+
+    @property
+    def config(self) -> str | None:
+        """
+        The configuration file that was named.
+        """
+
+    def run(self, work: Work, screen: Screen, requester: str | None = None) -> int:
+        """
+        Connect, do the work, disconnect; returns its exit code.
+
+        Ctrl-C cancels what the work waits for.
+        """
+
+
+@frozen
+class RealSession:
+    """
+    The coordinator that listens where the options say, or at the local socket.
+    """
+
+    connect: str | None = None
+    config: str | None = None
+    environment: dict[str, str] = field(factory=lambda: dict(os.environ), repr=False)
+
+    def using(self, connect: str | None, config: str | None) -> RealSession:
+        return evolve(self, connect=connect, config=config)
+
+    def run(self, work: Work, screen: Screen, requester: str | None = None) -> int:
+        from powercoord.cli.calling import call
+
+        return call(work, screen, requester or login(), self.connect, self.config)
+
+
+def login() -> str:
+    """
+    Who sits at the keyboard, as far as the system knows.
+    """
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
