@@ -69,10 +69,10 @@ def main() -> None:
         fleet.startService()
     except (ValueError, CannotListenError) as error:
         sys.exit(f"python -m powercoord.sim: {error}")
-    reactor.addSystemEventTrigger("before", "shutdown", fleet.stopService)  # type: ignore[attr-defined]
+    reactor.addSystemEventTrigger("before", "shutdown", fleet.stopService)
     first, last = fleet.bmcs[0].address, fleet.bmcs[-1].address
     print(f"ready {len(fleet.bmcs)} BMCs {first} {last} port {fleet.port}", flush=True)  # noqa: T201
-    reactor.run()  # type: ignore[attr-defined]
+    reactor.run()
 
 
 if __name__ == "__main__":

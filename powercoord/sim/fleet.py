@@ -172,10 +172,12 @@ def addresses(base: str, count: int) -> list[str]:
     """
     The addresses of ``count`` BMCs.
 
-    :raises ValueError: they would leave 127.0.0.0/8.
+    :raises ValueError: they would leave 127.0.0.0/8, or there are none.
     """
+    if count < 1:
+        raise ValueError(f"a fleet has at least one BMC, not {count}")
     first = IPv4Address(base)
-    last = first + max(count - 1, 0)
+    last = first + (count - 1)
     if first not in LOOPBACK or last not in LOOPBACK or last == LOOPBACK.broadcast_address:
         raise ValueError(f"{count} addresses from {base} on are not all inside {LOOPBACK}")
     return [str(first + index) for index in range(count)]
