@@ -3,4 +3,7 @@
 IPMI, spoken natively: RMCP+ on one UDP socket for the whole fleet.
 """
 
-__all__: list[str] = []
+from powercoord.drivers.ipmi.native import IpmiDriver, driver
+from powercoord.drivers.ipmi.settings import IpmiSettings
+
+__all__ = ["IpmiDriver", "IpmiSettings", "driver"]

@@ -14,9 +14,21 @@ from powercoord.drivers.ipmi.completion import STATUS_OK
 from powercoord.drivers.ipmi.rmcp import MalformedDatagram, need
 from powercoord.drivers.ipmi.suites import Suite
 
+STATUS_LENGTH = 8
+
 _OPEN_REQUEST = Struct("<BB2xI")
 _OPEN_RESPONSE = Struct("<BBBxI")
 _ALGORITHM = Struct("<BxxBBxxx")
+
+
+def head(data: bytes, what: str) -> bytes:
+    """
+    The part with the status. With an error, some firmware sends nothing behind it.
+    """
+    need(data, 2, what)
+    if data[1] == STATUS_OK:
+        need(data, STATUS_LENGTH, what)
+    return data[:STATUS_LENGTH].ljust(STATUS_LENGTH, b"\0")
 
 
 @frozen
@@ -113,8 +125,7 @@ class OpenResponse:
         """
         Read a payload, as a console does.
         """
-        need(data, 8, "open session response")
-        tag, status, privilege, console_id = _OPEN_RESPONSE.unpack_from(data)
+        tag, status, privilege, console_id = _OPEN_RESPONSE.unpack_from(head(data, "open session response"))
         if status != STATUS_OK:
             return cls(tag, status, privilege & 0x0F, console_id)
         need(data, 36, "open session response")

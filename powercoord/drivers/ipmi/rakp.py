@@ -15,6 +15,7 @@ from powercoord.drivers.ipmi.completion import status_words as status_words
 from powercoord.drivers.ipmi.opensession import Algorithms as Algorithms
 from powercoord.drivers.ipmi.opensession import OpenRequest as OpenRequest
 from powercoord.drivers.ipmi.opensession import OpenResponse as OpenResponse
+from powercoord.drivers.ipmi.opensession import head
 from powercoord.drivers.ipmi.rmcp import MalformedDatagram, need
 from powercoord.drivers.ipmi.suites import Suite
 
@@ -85,9 +86,9 @@ class Rakp2:
         """
         Read a payload, as a console does.
         """
-        need(data, _RAKP_STATUS.size, "RAKP message 2")
-        if data[1] != STATUS_OK:
-            return cls(*_RAKP_STATUS.unpack_from(data))
+        tag, status, console_id = _RAKP_STATUS.unpack_from(head(data, "RAKP message 2"))
+        if status != STATUS_OK:
+            return cls(tag, status, console_id)
         need(data, _RAKP2.size, "RAKP message 2")
         tag, status, console_id, managed_random, guid = _RAKP2.unpack_from(data)
         return cls(tag, status, console_id, managed_random, guid, data[_RAKP2.size :])
@@ -115,8 +116,7 @@ class Rakp3:
         """
         Read a payload, as a BMC does.
         """
-        need(data, _RAKP_STATUS.size, "RAKP message 3")
-        tag, status, managed_id = _RAKP_STATUS.unpack_from(data)
+        tag, status, managed_id = _RAKP_STATUS.unpack_from(head(data, "RAKP message 3"))
         return cls(tag, status, managed_id, data[_RAKP_STATUS.size :])
 
 
@@ -142,8 +142,7 @@ class Rakp4:
         """
         Read a payload, as a console does.
         """
-        need(data, _RAKP_STATUS.size, "RAKP message 4")
-        tag, status, console_id = _RAKP_STATUS.unpack_from(data)
+        tag, status, console_id = _RAKP_STATUS.unpack_from(head(data, "RAKP message 4"))
         return cls(tag, status, console_id, data[_RAKP_STATUS.size :])
 
 

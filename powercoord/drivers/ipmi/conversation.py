@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: MIT
+"""
+One operation with one BMC on the wire: ask, repeat, wait, give up, stop.
+
+Carries out a script (`powercoord.drivers.ipmi.ask`). All that concerns time,
+loss and cancelling is here; all that concerns IPMI is in the script.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from attrs import define, field
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
+
+from powercoord.drivers.ipmi.ask import Ask, NoAnswer, Pause, Script
+from powercoord.drivers.ipmi.counters import Counters
+from powercoord.drivers.ipmi.pace import Pace, longer
+from powercoord.drivers.ipmi.rmcp import MalformedDatagram
+from powercoord.errors import OperationCancelled, PowerConnError
+from powercoord.interfaces import IOperation
+
+T = TypeVar("T")
+
+
+@define(eq=False, kw_only=True)
+class Conversation(Generic[T]):
+    """
+    Runs a script to its end.
+
+    :param what: names the BMC in errors.
+    :param send: gives a datagram to the kernel; False if it did not take it.
+    :param deadline: on the clock; then everything unanswered is lost.
+    :param paces: of requests inside a session, and of session set-up.
+    """
+
+    what: str
+    script: Script[T]
+    send: Callable[[bytes], bool]
+    clock: IReactorTime
+    deadline: float
+    operation: IOperation
+    paces: tuple[Pace, Pace]
+    counters: Counters
+
+    _done: Deferred[T] | None = field(default=None, init=False)
+    _ask: Ask | None = field(default=None, init=False)
+    _timer: IDelayedCall | None = field(default=None, init=False)
+    _wait: float = field(default=0.0, init=False)
+    _asked: float = field(default=0.0, init=False)
+    _lost: float = field(default=0.0, init=False)
+    _left: bool = field(default=False, init=False)
+    _attempts: int = field(default=0, init=False)
+
+    def start(self) -> Deferred[T]:
+        """
+        Begin; fires with what the script returns, or fails with what it raises.
+
+        Cancelling it is the hard way to stop: nothing is sent any more.
+        """
+        done: Deferred[T] = Deferred(self._torn_down)
+        self._done = done
+        self.operation.when_cancelled(self._asked_to_stop)
+        self._advance(self.script.send, None)
+        return done
+
+    def received(self, datagram: bytes) -> None:
+        """
+        A datagram came from this BMC.
+        """
+        ask = self._ask
+        if ask is None:
+            self.counters.ignored += 1
+            return
+        try:
+            answer = ask.read(datagram)
+        except MalformedDatagram:
+            self.counters.malformed += 1
+            return
+        if answer is None:
+            self.counters.ignored += 1
+            return
+        self._measure(ask)
+        self._advance(self.script.send, answer)
+
+    def unreachable(self, reason: str) -> None:
+        """
+        A host on the way said that nobody will get this.
+        """
+        if self._done is not None:
+            self._fail(PowerConnError(f"{self.what}: {reason}", sent=self._left))
+
+    def _measure(self, ask: Ask) -> None:
+        pace = self.paces[ask.setup]
+        if ask.attempts == 1:
+            pace.answered(self.clock.seconds() - self._asked)
+        else:
+            pace.lost()
+
+    def _advance(self, step: Callable[[Any], Ask | Pause], value: Any) -> None:
+        """
+        Let the script go on, and begin what it asks for next.
+        """
+        self._ask = None
+        if self._done is None:
+            return
+        try:
+            ask = step(value)
+        except StopIteration as end:
+            self._succeed(end.value)
+        except NoAnswer:
+            self._fail(self._silence())
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this operation's
+            self._fail(error)
+        else:
+            self._begin(ask)
+
+    def _begin(self, ask: Ask | Pause) -> None:
+        if self.operation.cancelled:
+            self._fail(OperationCancelled(sent=self._left))
+            return
+        now = self.clock.seconds()
+        if isinstance(ask, Pause):
+            self._lost = min(now + ask.seconds, self.deadline)
+            self._set_timer(self._lost - now)
+            return
+        self._ask, self._asked = ask, now
+        self._wait = self.paces[ask.setup].wait
+        self._lost = self.deadline if ask.patience is None else min(now + ask.patience, self.deadline)
+        self._transmit(ask, now)
+
+    def _transmit(self, ask: Ask, now: float) -> None:
+        if ask.changes:
+            self.operation.sending()
+        try:
+            left = self.send(ask.write())
+        except OSError as error:
+            self.unreachable(error.strerror or str(error))
+            return
+        if left:
+            self._count(ask)
+        self._set_timer(min(self._wait, self._lost - now))
+
+    def _count(self, ask: Ask) -> None:
+        self._left |= ask.changes
+        ask.attempts += 1
+        self._attempts += 1
+        self.counters.sent += 1
+        if ask.attempts > 1:
+            self.counters.retransmitted += 1
+
+    def _set_timer(self, seconds: float) -> None:
+        timer, seconds = self._timer, max(0.0, seconds)
+        if timer is not None:
+            # Moving one to a later time costs nothing, to an earlier one a search through all of them.
+            if timer.getTime() <= self.clock.seconds() + seconds:
+                timer.reset(seconds)
+                return
+            timer.cancel()
+        self._timer = self.clock.callLater(seconds, self._rang)
+
+    def _rang(self) -> None:
+        self._timer = None
+        ask, now = self._ask, self.clock.seconds()
+        if ask is not None and now < self._lost:
+            self._again(ask, now)
+        elif ask is None and now < self.deadline:
+            self._advance(self.script.send, None)
+        else:
+            self._advance(self.script.throw, NoAnswer())
+
+    def _again(self, ask: Ask, now: float) -> None:
+        """
+        Repeat a request, unless that is not allowed: then only wait for its answer.
+        """
+        if ask.attempts and (ask.attempts == ask.limit or self.operation.cancelled):
+            self._set_timer(self._lost - now)
+            return
+        self._wait = longer(self._wait)
+        self._transmit(ask, now)
+
+    def _silence(self) -> PowerConnError:
+        times = "1 request" if self._attempts == 1 else f"{self._attempts} requests"
+        return PowerConnError(f"{self.what}: no answer ({times} sent)", sent=self._left)
+
+    def _asked_to_stop(self) -> None:
+        """
+        The polite cancel: over at once unless a change is on its way.
+        """
+        ask = self._ask
+        if self._done is not None and not (ask is not None and ask.changes and ask.attempts):
+            self._fail(OperationCancelled(sent=self._left))
+
+    def _torn_down(self, _: Deferred[T]) -> None:
+        self._over()
+
+    def _succeed(self, value: T) -> None:
+        done = self._over()
+        if done is not None:
+            done.callback(value)
+
+    def _fail(self, error: Exception) -> None:
+        done = self._over()
+        if done is not None:
+            done.errback(Failure(error))
+
+    def _over(self) -> Deferred[T] | None:
+        done, self._done, self._ask = self._done, None, None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if done is not None:
+            self.script.close()
+        return done

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: MIT
+"""
+The UDP socket of a fleet, as a reactor's reader.
+
+# Note [A reader of our own]
+
+Twisted's own UDP port is not used for two reasons, both found by running it. With ``IP_RECVERR``,
+which alone tells *whose* port is closed on an unconnected socket, the kernel reports an error
+without input, and Twisted takes that for the end of the port. And it checks the form of each
+address it sends to, which costs more than the system call. An epoll instance with this one socket
+in it is readable in either case, so the reactor only ever sees input.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+from collections.abc import Callable
+from struct import Struct
+from typing import Any
+
+from attrs import define, field
+from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from powercoord.drivers.ipmi.address import Peer
+from powercoord.drivers.ipmi.rmcp import MAX_DATAGRAM
+
+_log = Logger(namespace="powercoord.drivers.ipmi")
+
+#: Datagrams read before others have their turn.
+_BATCH = 256
+#: The kernel counts some 800 bytes for each small datagram that waits.
+RECEIVE_BUFFER = 8 << 20
+
+_SO_RCVBUFFORCE = 33
+_IP_RECVERR = 11
+_IPV6_RECVERR = 25
+#: struct sock_extended_err, linux/errqueue.h: the error, and who reports it.
+_EXTENDED_ERROR = Struct("=IBBBxII")
+_ORIGIN_ICMP = (2, 3)
+
+
+@implementer(IReadDescriptor)
+@define(eq=False)
+class Datagrams:
+    """
+    One bound socket. Nothing here raises into the reactor.
+
+    :param received: called with each datagram and where it came from.
+    :param unreachable: called with a peer and the reason, when a host says so.
+    """
+
+    _reactor: IReactorFDSet
+    _received: Callable[[bytes, Peer], None]
+    _unreachable: Callable[[Peer, OSError], None]
+    family: socket.AddressFamily = socket.AF_INET
+    _socket: socket.socket = field(init=False)
+    _poll: select.epoll = field(init=False)
+
+    def open(self, interface: str = "") -> None:
+        """
+        Take any free port.
+        """
+        self._socket = socket.socket(
+            self.family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+        )
+        if self.family == socket.AF_INET6:
+            self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            self._socket.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
+        else:
+            self._socket.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
+        _enlarge(self._socket)
+        self._socket.bind((interface, 0))
+        self._poll = select.epoll()
+        self._poll.register(self._socket.fileno(), select.EPOLLIN | select.EPOLLERR)
+        self._reactor.addReader(self)
+
+    def send(self, datagram: bytes, peer: Peer) -> bool:
+        """
+        Give a datagram to the kernel. False: it has no room just now.
+
+        :raises OSError: it will not take it at all.
+        """
+        try:
+            self._socket.sendto(datagram, peer)
+        except BlockingIOError:
+            return False
+        except OSError:
+            # It may be the pending error of another peer, told to whoever comes first.
+            if not self._drain_errors():
+                raise
+            return self._send_again(datagram, peer)
+        return True
+
+    def _send_again(self, datagram: bytes, peer: Peer) -> bool:
+        try:
+            self._socket.sendto(datagram, peer)
+        except BlockingIOError:
+            return False
+        return True
+
+    def doRead(self) -> None:
+        """
+        Read what is there.
+        """
+        receive, received = self._socket.recvfrom, self._received
+        for count in range(_BATCH):
+            try:
+                datagram, peer = receive(MAX_DATAGRAM + 1)
+            except BlockingIOError:
+                if not count:
+                    # Woken for an error that somebody else was told already.
+                    self._drain_errors()
+                return
+            except OSError:
+                self._drain_errors()
+                continue
+            try:
+                received(datagram, peer[:2])
+            except Exception:  # noqa: BLE001 - one datagram must not end the reading of all others
+                _log.failure("fault while reading a datagram of {peer}", peer=peer)
+
+    def _drain_errors(self) -> int:
+        """
+        Tell all errors that wait in the socket's error queue; how many there were.
+        """
+        count = 0
+        while True:
+            try:
+                _, ancillary, _, peer = self._socket.recvmsg(0, 512, socket.MSG_ERRQUEUE)
+            except OSError:
+                return count
+            count += 1
+            for _, _, data in ancillary:
+                self._tell(peer[:2], data)
+
+    def _tell(self, peer: Any, data: bytes) -> None:
+        if len(data) < _EXTENDED_ERROR.size:
+            return
+        number, origin, *_ = _EXTENDED_ERROR.unpack_from(data)
+        if origin in _ORIGIN_ICMP or number:
+            self._unreachable(peer, OSError(number, _reason(number)))
+
+    def close(self) -> None:
+        """
+        Give the port back.
+        """
+        self._reactor.removeReader(self)
+        self._poll.close()
+        self._socket.close()
+
+    def fileno(self) -> int:
+        """
+        What the reactor watches.
+        """
+        return self._poll.fileno()
+
+    def logPrefix(self) -> str:
+        """
+        How the reactor names it in its log.
+        """
+        return "ipmi"
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        The reactor stops; nothing is connected here.
+        """
+
+
+def _reason(number: int) -> str:
+    return OSError(number, "").strerror or ""
+
+
+def _enlarge(sock: socket.socket) -> None:
+    """
+    Room for the answers of a whole fleet; more than the system's limit where we may.
+    """
+    for option in (socket.SO_RCVBUF, _SO_RCVBUFFORCE):
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, option, RECEIVE_BUFFER)

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: MIT
+"""
+The line to one BMC: one conversation at a time, and the session that is kept between them.
+
+A line is *free* without a session, *free* with a session (which ends when it was
+idle for too long), or *busy* with one conversation. Only a free line is hung up from outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from attrs import define, field
+from twisted.internet.defer import CancelledError
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from powercoord.drivers.ipmi.ask import Command, CommandAsk, Script
+from powercoord.drivers.ipmi.bmc import Bmc, Login
+from powercoord.drivers.ipmi.channel import CloseSession
+from powercoord.drivers.ipmi.conversation import Conversation
+from powercoord.drivers.ipmi.counters import Counters
+from powercoord.drivers.ipmi.pace import Pace
+from powercoord.drivers.ipmi.turns import Turns
+from powercoord.errors import PowerConnError
+from powercoord.interfaces import IOperation
+
+T = TypeVar("T")
+
+
+def _paces() -> tuple[Pace, Pace]:
+    return Pace(), Pace()
+
+
+@define(eq=False, kw_only=True)
+class Link:
+    """
+    One BMC's memory, and the conversation with it.
+
+    :param send: gives a datagram for this BMC to the kernel.
+    """
+
+    bmc: Bmc
+    clock: IReactorTime
+    counters: Counters
+    send: Callable[[bytes], bool]
+    _turns: Turns = field(init=False)
+    _paces: tuple[Pace, Pace] = field(factory=_paces, init=False)
+    _talk: Conversation[Any] | None = field(default=None, init=False)
+    _idle: IDelayedCall | None = field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """
+        Nobody waits yet.
+        """
+        self._turns = Turns(self.clock)
+
+    @property
+    def busy(self) -> bool:
+        """
+        Whether a conversation is going on or waited for.
+        """
+        return self._talk is not None or len(self._turns) > 0
+
+    async def perform(
+        self, login: Login, script: Callable[[Bmc, Login], Script[T]], deadline: float, operation: IOperation
+    ) -> T:
+        """
+        Have a script carried out, after those that came before.
+        """
+        while self._talk is not None:
+            late = PowerConnError(f"{self.bmc.what}: still busy with another operation")
+            await self._turns.wait(operation, deadline, late)
+        if self.bmc.session is not None and self.bmc.kept(login) is None:
+            self.hang_up()
+        self._talk = talk = Conversation(
+            what=self.bmc.what,
+            script=script(self.bmc, login),
+            send=self.send,
+            clock=self.clock,
+            deadline=deadline,
+            operation=operation,
+            paces=self._paces,
+            counters=self.counters,
+        )
+        try:
+            return await talk.start()
+        except (PowerConnError, CancelledError):
+            self.bmc.forget()
+            raise
+        finally:
+            self._talk = None
+            self._watch_idle(login.idle)
+            self._turns.release()
+
+    def received(self, datagram: bytes) -> None:
+        """
+        A datagram came from this BMC.
+        """
+        if self._talk is None:
+            self.counters.ignored += 1
+        else:
+            self._talk.received(datagram)
+
+    def unreachable(self, reason: str) -> None:
+        """
+        A host on the way said that this BMC does not get our datagrams.
+        """
+        if self._talk is not None:
+            self._talk.unreachable(reason)
+
+    def hang_up(self) -> None:
+        """
+        End the session, if there is one: said once, because the answer to it may never come.
+        """
+        session = self.bmc.session
+        if session is None:
+            return
+        self.bmc.forget()
+        request = CloseSession(session.close_id())
+        ask = CommandAsk(session, Command(request.NETFN, request.COMMAND, request.encode()))
+        try:
+            self.send(ask.write())
+        except OSError:
+            return
+        self.counters.sent += 1
+
+    def close(self) -> None:
+        """
+        Hang up and leave no timer behind.
+        """
+        self.hang_up()
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+
+    def _watch_idle(self, limit: float) -> None:
+        if self.bmc.session is None or self._idle is not None:
+            return
+        if limit > 0:
+            self._idle = self.clock.callLater(limit, self._idle_over, limit)
+        else:
+            self.hang_up()
+
+    def _idle_over(self, limit: float) -> None:
+        """
+        Look whether the session was used since; the timer is not moved for each use.
+        """
+        self._idle = None
+        if self.bmc.session is None:
+            return
+        left = limit - self.bmc.age()
+        if left <= 0 and not self.busy:
+            self.hang_up()
+        else:
+            self._idle = self.clock.callLater(max(left, 1.0), self._idle_over, limit)
