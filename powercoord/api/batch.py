@@ -129,13 +129,14 @@ def checked(request: Request, where: str = "") -> Request:
     return request
 
 
-def read_batch(batch: Any, *, door: str, new_id: Callable[[], str]) -> list[Request]:
+def read_batch(batch: Any, *, door: str, requester: str, new_id: Callable[[], str]) -> list[Request]:
     """
     The requests of a batch.
 
     An item that brings no id of its own gets one made of ``request_prefix``
     and its place in the list, so that sending the batch again is harmless.
 
+    :param requester: who asks where the batch does not say it.
     :param new_id: makes a prefix where there is none.
     :raises BadRequest: the first thing that is wrong, with its place.
     """
@@ -148,7 +149,7 @@ def read_batch(batch: Any, *, door: str, new_id: Callable[[], str]) -> list[Requ
         if name not in COMMON:
             raise BadRequest(f"batch: there is no field {name[:64]!r}{_meant(name, COMMON)}")
     prefix = f"{new_id()}-" if prefix is None else _prefix(prefix)
-    shared = read_fields(common, "batch: ") | {"door": door}
+    shared = {"requester": requester} | read_fields(common, "batch: ") | {"door": door}
     return [_item(item, index, shared, prefix) for index, item in enumerate(items)]
 
 
@@ -171,16 +172,16 @@ def _item(item: Any, index: int, shared: dict[str, Any], prefix: str) -> Request
     return checked(request, f"items[{index}]: ")
 
 
-def read_names(value: Any, most: int = MAX_ITEMS) -> list[str]:
+def read_words(value: Any, where: str = "nodes", most: int = MAX_ITEMS) -> list[str]:
     """
-    A list of node names (or of other words), each once or more.
+    A list of node names, or of other words.
 
-    :raises BadRequest: it is no such list.
+    :raises BadRequest: it is no such list; the text begins with ``where``.
     """
     try:
-        return [node_name(name) for name in _list(value, "nodes", most)]
+        return [node_name(name) for name in _list(value, where, most)]
     except ValueError as error:
-        raise BadRequest(f"nodes: {error}") from None
+        raise BadRequest(f"{where}: {error}") from None
 
 
 def _list(value: Any, name: str, most: int = MAX_ITEMS) -> Sequence[Any]:

@@ -28,12 +28,12 @@ class Submit(Command):
     ``batch`` is an object whose ``items`` are node names or objects, and
     whose other fields hold for all items that do not say otherwise.  A batch
     of a wrong shape is refused as a whole and changes nothing; else
-    ``answers`` has one object for each item, in order: the action, or why it
-    was refused.
+    ``answers``, continued in ``rest`` where one value is too short, has one
+    object for each item, in order: the action, or why it was refused.
     """
 
     arguments: ClassVar[Arguments] = [(b"batch", Json())]
-    response: ClassVar[Arguments] = [(b"answers", Json())]
+    response: ClassVar[Arguments] = [(b"answers", Json()), (b"rest", Json(optional=True))]
     errors = REFUSALS
 
 
@@ -44,7 +44,7 @@ class Query(Command):
     With ``stream`` (a number of the caller's choice) the readings come as
     `Readings` while they are made, and the answer after the last has none.
     Without ``fresh`` (or with it true) every BMC is asked; with it false the
-    answer is what was seen last.
+    answer is what was seen last.  A long list goes on in ``rest``.
     """
 
     arguments: ClassVar[Arguments] = [
@@ -52,7 +52,7 @@ class Query(Command):
         (b"fresh", Boolean(optional=True)),
         (b"stream", Integer(optional=True)),
     ]
-    response: ClassVar[Arguments] = [(b"readings", Json())]
+    response: ClassVar[Arguments] = [(b"readings", Json()), (b"rest", Json(optional=True))]
     errors = REFUSALS
 
 
@@ -119,6 +119,17 @@ class Subscribe(Command):
 
     arguments: ClassVar[Arguments] = [(b"filter", Json(optional=True))]
     response: ClassVar[Arguments] = [(b"subscription", Integer())]
+    errors = REFUSALS
+
+
+class Follow(Command):
+    """
+    Add requests to the filter of a subscription, before they are submitted.
+
+    A request leaves the filter when it was answered.
+    """
+
+    arguments: ClassVar[Arguments] = [(b"subscription", Integer()), (b"requests", Json())]
     errors = REFUSALS
 
 

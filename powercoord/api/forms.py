@@ -13,6 +13,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from powercoord.errors import PowercoordError
 from powercoord.model import (
     ActionView,
     Boot,
@@ -24,6 +25,7 @@ from powercoord.model import (
     Failed,
     How,
     Interrupted,
+    NodeView,
     Outcome,
     Phase,
     Policy,
@@ -36,6 +38,9 @@ from powercoord.model import (
 )
 
 Form = dict[str, Any]
+
+MAX_WAITERS = 8
+MAX_TEXT = 500
 
 
 def boot_text(boot: Boot) -> str:
@@ -163,8 +168,9 @@ def action_form(action: ActionView) -> Form:
         "phase": action.phase.value,
         "since": action.since.isoformat(),
         "deadline": action.deadline.isoformat(),
-        "waiters": [request_form(request) for request in action.waiters],
+        "waiters": [request_form(request) for request in action.waiters[:MAX_WAITERS]],
     } | _known(
+        more_waiters=len(action.waiters[MAX_WAITERS:]) or None,
         boot=action.boot and boot_text(action.boot),
         half=action.half or None,
         superseded_by=action.superseded_by,
@@ -197,6 +203,29 @@ def accepted_form(action: str, disposition: Disposition, superseded: tuple[str, 
     form: Form = {"action": action, "disposition": disposition.value}
     if superseded:
         form["superseded"] = list(superseded)
+    return form
+
+
+def refusal_form(error: PowercoordError) -> Form:
+    """
+    Why a request was not accepted.
+    """
+    return {"error": error.code, "text": str(error)[:MAX_TEXT]}
+
+
+def node_form(view: NodeView) -> Form:
+    """
+    A node with its lane.  What it is reached with stays here: that holds secrets.
+    """
+    node, seen = view.node, view.observed
+    form: Form = {"name": node.name, "driver": node.target.driver, "groups": list(node.groups)}
+    form |= {"state": seen.state.value} | ({"text": seen.text[:MAX_TEXT]} if seen.text else {})
+    if view.age is not None:
+        form["age"] = round(view.age, 3)
+    if view.in_play is not None:
+        form["in_play"] = action_form(view.in_play)
+    if view.waiting:
+        form["waiting"] = [action_form(action) for action in view.waiting]
     return form
 
 

@@ -70,6 +70,7 @@ class Serving:
     _served: dict[bytes, _Served] = field(factory=dict, init=False)
     _in_flight: int = field(default=0, init=False)
     _waits: set[Deferred[Any]] = field(factory=set, init=False)
+    _idle: list[Deferred[None]] = field(factory=list, init=False)
     _abandoned: bool = field(default=False, init=False)
 
     def add(self, responders: Responders) -> None:
@@ -135,7 +136,7 @@ class Serving:
     def _landed(self, result: Any, served: _Served, ask: bytes | None) -> None:
         self._in_flight -= 1
         self._settle(result, served, ask)
-        self._eased()
+        self._ease()
 
     def _wait(self, result: Deferred[Any], served: _Served, ask: bytes | None) -> None:
         self._waits.add(result)
@@ -144,11 +145,29 @@ class Serving:
             self._waits.discard(result)
             if not (self._abandoned and isinstance(outcome, Failure) and outcome.check(CancelledError)):
                 self._settle(outcome, served, ask)
-            self._eased()
+            self._ease()
 
         result.addBoth(over)
         if self._abandoned:
             result.cancel()
+
+    def _ease(self) -> None:
+        if not self.pending:
+            idle, self._idle = self._idle, []
+            for deferred in idle:
+                deferred.callback(None)
+        self._eased()
+
+    def idle(self) -> Deferred[None]:
+        """
+        Fires when no answer is owed; a new Deferred each time.
+        """
+        idle: Deferred[None] = Deferred(self._idle.remove)
+        if self.pending:
+            self._idle.append(idle)
+        else:
+            idle.callback(None)
+        return idle
 
     def refuse(self, box: Box, reason: str) -> None:
         """

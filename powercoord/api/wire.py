@@ -67,6 +67,8 @@ class Link(Protocol):
         self._heard_at = 0.0
         self._pinged = False
         self._check: IDelayedCall | None = None
+        self._lost: str | None = None
+        self.made: Callable[[], None] | None = None
         self._when_lost: list[Callable[[str], None]] = []
 
     # What Twisted calls.
@@ -79,6 +81,8 @@ class Link(Protocol):
         self._heard_at = self._clock.seconds()
         self.transport.registerProducer(self, True)
         self._check = self._clock.callLater(CHECK_EVERY, self._checked)
+        if self.made is not None:
+            self.made()
 
     def dataReceived(self, data: bytes) -> None:
         """
@@ -100,6 +104,7 @@ class Link(Protocol):
         text = reason.getErrorMessage()
         self.serving.abandon()
         self._questions.lost(text)
+        self._lost = text
         for callback in self._when_lost:
             callback(text)
 
@@ -140,9 +145,12 @@ class Link(Protocol):
 
     def when_lost(self, callback: Callable[[str], None]) -> None:
         """
-        Call ``callback`` with the reason when the connection is lost.
+        Call ``callback`` with the reason when the connection is lost, at once if it was.
         """
-        self._when_lost.append(callback)
+        if self._lost is None:
+            self._when_lost.append(callback)
+        else:
+            callback(self._lost)
 
     def call(self, command: type[Command], **values: Any) -> Deferred[dict[str, Any]]:
         """
@@ -285,9 +293,8 @@ class Link(Protocol):
         """
         if not self._ended:
             self._complain(reason, "dropped")
-            self._ended = True
             self.transport.unregisterProducer()
-            self.transport.abortConnection()
+            self.abort()
 
     def close(self) -> None:
         """
@@ -298,3 +305,10 @@ class Link(Protocol):
             self._ended = True
             self.transport.unregisterProducer()
             self.transport.loseConnection()
+
+    def abort(self) -> None:
+        """
+        End the connection at once, whatever was written.
+        """
+        self._ended = True
+        self.transport.abortConnection()

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: MIT
+"""
+Listening for AMP, and ceasing to in the right order.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IListeningPort
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from powercoord.api.reception import Door, Reception
+from powercoord.errors import ConfigError
+
+_SEPARATOR = re.compile(r"(?<!\\):")
+
+
+def _option(parts: Sequence[str], name: str, place: int = 0) -> str:
+    """
+    What an endpoint string says for an option, by its name or at its place.
+    """
+    for part in parts:
+        if part.startswith(f"{name}="):
+            return part.partition("=")[2].replace("\\:", ":")
+    return parts[place].replace("\\:", ":") if 0 < place < len(parts) and "=" not in parts[place] else ""
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    with suppress(ValueError):
+        return ip_address(host).is_loopback
+    return False
+
+
+def guarded(endpoint: str, *, secret: bool, insecure: bool) -> str:
+    """
+    An endpoint string that nobody else can use: local sockets get a mode.
+
+    :raises ConfigError: it is open to the network, with nothing to keep strangers out.
+    """
+    parts = _SEPARATOR.split(endpoint)
+    if parts[0] == "unix" and not _option(parts, "mode"):
+        return f"{endpoint}:mode=660"
+    if parts[0] == "tcp" and not (secret or insecure or _is_loopback(_option(parts, "interface"))):
+        raise ConfigError(
+            f"{endpoint}: plaintext is for the loopback interface (add :interface=127.0.0.1);"
+            " set a secret, or say insecure = true if your network is the guard"
+        )
+    return endpoint
+
+
+def clear_stale(endpoint: str) -> None:
+    """
+    Remove a local socket, and its lock, that nobody listens on any more.
+
+    A lock names a process by its number, and after a restart that may well
+    be another process; whether somebody listens is the better question.
+    """
+    parts = _SEPARATOR.split(endpoint)
+    path = Path(_option(parts, "address", 1))
+    if parts[0] != "unix" or not path.is_socket():
+        return
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
+        except OSError:
+            return
+
+
+@define(eq=False)
+class AmpListener(Service):
+    """
+    Listens on endpoints; stops by listening no more, and then parting from every peer.
+    """
+
+    _reactor: Any
+    _endpoints: Sequence[str]
+    _reception: Reception
+    _insecure: bool = False
+    ports: list[IListeningPort] = field(factory=list, init=False)
+    _log: Logger = field(factory=Logger, init=False)
+
+    def listen(self) -> Deferred[None]:
+        """
+        Listen on all endpoints.
+
+        :raises ConfigError: naming the endpoint and the reason; then none is
+            listened on.
+        """
+        return Deferred.fromCoroutine(self._listen())
+
+    def startService(self) -> None:
+        """
+        Listen, if `listen` was not called before.
+
+        :raises ConfigError: it cannot.
+        """
+        super().startService()
+        if self.ports:
+            return
+        failures: list[Failure] = []
+        self.listen().addErrback(failures.append)
+        if failures:
+            failures[0].raiseException()
+
+    def stop_accepting(self) -> Deferred[None]:
+        """
+        Take no new connections; those that are there go on.
+        """
+        return Deferred.fromCoroutine(self._stop_accepting())
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Take no new connections, and end those that are there.
+        """
+        super().stopService()
+
+        async def stop() -> None:
+            await self._stop_accepting()
+            await self._reception.close("it is being stopped")
+
+        return Deferred.fromCoroutine(stop())
+
+    async def _listen(self) -> None:
+        it = self._reception.coordinator
+        for endpoint in self._endpoints:
+            text = guarded(endpoint, secret=it.secret is not None, insecure=self._insecure)
+            try:
+                clear_stale(text)
+                port = await serverFromString(self._reactor, text).listen(Door(self._reception))
+            except Exception as error:
+                await self._stop_accepting()
+                raise ConfigError(f"cannot listen on {endpoint}: {error}") from error
+            self.ports.append(port)
+            self._log.info("listening for AMP on {endpoint}", endpoint=endpoint)
+
+    async def _stop_accepting(self) -> None:
+        ports, self.ports = self.ports, []
+        for port in ports:
+            await maybeDeferred(port.stopListening)
