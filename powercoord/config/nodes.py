@@ -135,7 +135,8 @@ class NodesReader:
             if index == 0:
                 self._check_times(kind, settings, timing, layers, path)
             other = self._machines.setdefault((target.endpoint, target.selector), name)
-            if other != name:
+            # With a setting missing they may only look alike.
+            if other != name and not prepared.broken:
                 shared.append(f"{name} would be the same machine as {other}, {_place(target)}")
             yield Node(name, target, own.groups, timing)
         if shared:

@@ -81,11 +81,12 @@ def shortfalls(driver: IPowerDriver, settings: object, timing: Timing) -> Iterat
     """
     Which times are not above what the driver can need, each with the arithmetic.
     """
-    if timing.poll_longest < timing.poll:
-        yield (
-            "poll_longest",
-            f"{format_duration(timing.poll_longest)} is below poll, {format_duration(timing.poll)}",
-        )
+    if timing.poll > timing.poll_longest:
+        first, longest = format_duration(timing.poll), format_duration(timing.poll_longest)
+        if timing.poll != Timing().poll:
+            yield "poll", f"{first} is above poll_longest, {longest}"
+        else:
+            yield "poll_longest", f"{longest} is below poll, {first}"
     needs = _needs(driver, settings, timing)
     for name in ("action", "soft", "force"):
         allowed = getattr(timing, name)
