@@ -32,7 +32,7 @@ def parse_duration(value: object) -> float:
 
 def format_duration(seconds: float) -> str:
     """
-    The shortest text that `parse_duration` reads back as the same time.
+    A text that `parse_duration` reads back as the same time, to a millisecond.
     """
     if seconds == math.inf:
         return "infinity"
@@ -40,7 +40,7 @@ def format_duration(seconds: float) -> str:
         count, rest = divmod(seconds, _UNITS[unit])
         if count >= 1 and rest == 0:
             return f"{count:.0f}{unit}"
-    return f"{seconds:g}s"
+    return f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"
 
 
 def _seconds(value: object) -> float | None:
