@@ -20,6 +20,7 @@ from twisted.internet.defer import Deferred, DeferredList, maybeDeferred, succee
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.protocol import DatagramProtocol
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -37,6 +38,8 @@ _PKTINFO_LENGTH = 12
 _RECEIVE_BUFFER = 8 << 20
 _AT_ONCE = 128
 _SPARE_FILES = 64
+
+_log = Logger()
 
 
 class Wires(Protocol):
@@ -160,9 +163,13 @@ def _only_loopback(opened: socket.socket) -> None:
 class _Port(DatagramProtocol):
     """
     One BMC's own port.
+
+    :ivar wanted: whether it is to listen; :ivar closing: fires when it has closed.
     """
 
     receive: Receive
+    wanted: bool = field(init=False, default=True)
+    closing: Deferred[None] | None = field(init=False, default=None)
 
     def datagramReceived(self, datagram: bytes, addr: Peer) -> None:
         self.receive(datagram, addr)
@@ -176,20 +183,20 @@ class SocketEach:
 
     _reactor: Any
     port: int
-    _protocols: dict[str, _Port] = field(init=False, factory=dict)
+    _ports: dict[str, _Port] = field(init=False, factory=dict)
 
     def open(self, receivers: Mapping[str, Receive]) -> None:
         allow_files(len(receivers) + _SPARE_FILES)
+        self._ports = {address: _Port(receive) for address, receive in receivers.items()}
         try:
-            for address, receive in receivers.items():
-                self._protocols[address] = _Port(receive)
+            for address in self._ports:
                 self._listen(address)
         except CannotListenError:
             self.close()
             raise
 
     def send(self, address: str, datagram: bytes, peer: Peer) -> None:
-        transport = self._protocols[address].transport
+        transport = self._ports[address].transport
         if transport is None:
             return
         try:
@@ -198,19 +205,43 @@ class SocketEach:
             return
 
     def close(self) -> Deferred[None]:
-        ports = [protocol.transport for protocol in self._protocols.values() if protocol.transport]
-        return DeferredList([maybeDeferred(port.stopListening) for port in ports]).addCallback(_nothing)
+        for port in self._ports.values():
+            port.wanted = False
+        closing = [self._shut(address) for address in self._ports]
+        return DeferredList(closing).addCallback(_nothing)
 
     def set_closed(self, address: str, closed: bool) -> None:
-        transport = self._protocols[address].transport
-        if closed and transport is not None:
-            transport.stopListening()
-        elif not closed and transport is None:
+        port = self._ports[address]
+        port.wanted = not closed
+        if closed:
+            self._shut(address)
+        elif port.transport is None:
             self._listen(address)
 
     def _listen(self, address: str) -> None:
-        port = self._reactor.listenUDP(self.port, self._protocols[address], interface=address)
+        port = self._reactor.listenUDP(self.port, self._ports[address], interface=address)
         self.port = port.getHost().port
+
+    def _shut(self, address: str) -> Deferred[None]:
+        port = self._ports[address]
+        if port.transport is None:
+            return succeed(None)
+        if port.closing is None:
+            stop: Callable[[], Any] = port.transport.stopListening
+            port.closing = maybeDeferred(stop)
+            port.closing.addCallback(self._has_shut, address)
+            port.closing.addErrback(_log_failure, address)
+        return port.closing
+
+    def _has_shut(self, _: object, address: str) -> None:
+        port = self._ports[address]
+        port.closing = None
+        if port.wanted:  # meanwhile it is to be open again
+            self._listen(address)
+
+
+def _log_failure(failure: Failure, address: str) -> None:
+    _log.failure("The port of {address} could not be closed and opened again", failure, address=address)
 
 
 def _nothing(_: object) -> None:
