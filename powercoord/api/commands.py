@@ -33,7 +33,7 @@ class AnswerTooLong(Exception):
     """
 
 
-class NotAuthenticated(Exception):
+class NotAuthenticated(e.PowercoordError):
     """
     This needs a peer that has proven that it knows the shared secret.
     """

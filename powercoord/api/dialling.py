@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from powercoord.api.wire import Link
 
@@ -59,13 +60,15 @@ class Dialler:
     _backoff: Backoff
     _patience: float
     _log: Logger = field(factory=Logger)
+    _wanted: bool = field(default=False, init=False)
     _running: Deferred[None] | None = field(default=None, init=False)
 
     def start(self) -> None:
         """
         Dial now, and keep at it until `stop`.
         """
-        if self._running is None:
+        if not self._wanted:
+            self._wanted = True
             self._running = Deferred.fromCoroutine(self._run())
             self._running.addErrback(self._ended)
 
@@ -73,30 +76,31 @@ class Dialler:
         """
         Dial no more.  A link that was handed out is its holder's to close.
         """
+        self._wanted = False
         running, self._running = self._running, None
         if running is not None:
             running.cancel()
 
-    def _ended(self, failure: Any) -> None:
+    def _ended(self, failure: Failure) -> None:
         if not failure.check(CancelledError):
             self._log.failure("the connection is not kept any more", failure)
 
     async def _run(self) -> None:
         failures = 0
-        while True:
+        while self._wanted:
             lasted = 0.0
             try:
                 link = await self._connect()
-            except CancelledError:
-                raise
             except Exception as error:  # noqa: BLE001 - whatever it is, the next attempt may go well
-                self._failed(error)
+                if self._wanted:
+                    self._failed(error)
             else:
                 begun = self._clock.seconds()
                 await self._lost(link)
                 lasted = self._clock.seconds() - begun
             failures = 1 if lasted > self._backoff.lasting else failures + 1
-            await deferLater(self._clock, self._backoff.pause(failures))
+            if self._wanted:
+                await deferLater(self._clock, self._backoff.pause(failures))
 
     async def _connect(self) -> Link:
         factory = Factory.forProtocol(self._make)

@@ -3,7 +3,8 @@
 For programs that ask a coordinator for power.
 """
 
-from powercoord.client.client import Client, Patience, Watch
+from powercoord.client.client import Client
+from powercoord.client.connecting import Patience
 from powercoord.client.errors import CallTimeout, ClientClosed, NotAuthenticated, RemoteError, Unreachable
 from powercoord.client.results import (
     Accepted,
@@ -16,6 +17,7 @@ from powercoord.client.results import (
     ServerInfo,
     WatchEvent,
 )
+from powercoord.client.watch import Watch
 
 __all__ = [
     "Accepted",

@@ -12,71 +12,30 @@ The coordinator's power, as method calls that return Deferreds.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self
-from uuid import uuid4
+from typing import Any
 
-from attrs import frozen
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IStreamClientEndpoint
 
+from powercoord.api.commands import DescribePowerTypes, Identify
+from powercoord.api.extensions import Cancel, Drain, ListActions, ListNodes, Resume, Status
+from powercoord.client.connecting import Connected
+from powercoord.client.outcomes import Fate
+from powercoord.client.reading import CHUNK, entry_from, status_from
 from powercoord.client.results import (
     Accepted,
     Answer,
     NodeStatus,
     Reading,
+    Refused,
     RosterEntry,
     ServerInfo,
-    WatchEvent,
 )
+from powercoord.client.watch import Watch
 from powercoord.model import Boot, CancelResult, Outcome, Policy, Request, Verb, Wait
 
 
-@frozen(kw_only=True)
-class Patience:
-    """
-    How long a client waits, in seconds.
-
-    :param connect: for one attempt to connect.
-    :param call: for the answer to any call, lost connections and all.  What
-        waits for an outcome has no such limit: actions have deadlines.
-    :param retry_first: before the second attempt to connect; it grows up to
-        ``retry_longest``.
-    """
-
-    connect: float = 10.0
-    call: float = 30.0
-    retry_first: float = 0.25
-    retry_longest: float = 30.0
-
-
-class Watch:
-    """
-    Events in the order in which they became durable: ``async for event in watch``.
-
-    It goes on over lost connections; what was missed, there or by reading too
-    slowly, stands in the stream as one `Lagged`.  It ends with `stop` and with
-    the client's `close`.
-    """
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> WatchEvent:
-        """
-        The next event; waits for it.
-        """
-        raise NotImplementedError
-
-    def stop(self) -> None:
-        """
-        Stop following; whoever waits for an event sees the end.
-        """
-        raise NotImplementedError
-
-
-class Client:
+class Client(Connected):
     """
     One coordinator, kept connected from `connect` (or `start`) to `close`.
 
@@ -88,55 +47,6 @@ class Client:
     Every method's Deferred fails with a `powercoord.errors.RequestRefused`
     subclass (the coordinator's refusal), or one of `powercoord.client.errors`.
     """
-
-    def __init__(
-        self,
-        clock: Any,
-        endpoint: IStreamClientEndpoint,
-        *,
-        name: str = "",
-        requester: str = "",
-        secret: bytes | None = None,
-        patience: Patience = Patience(),
-        jitter: Callable[[], float] = random.random,
-        new_id: Callable[[], str] = lambda: uuid4().hex,
-    ) -> None:
-        """
-        :param clock: the reactor.
-        :param name: what error messages call the coordinator.
-        :param requester: who asks, for the history and for other operators.
-        :param secret: the shared secret, where the coordinator demands it.
-        """
-        raise NotImplementedError
-
-    @classmethod
-    def from_string(cls, reactor: Any, endpoint: str, **options: Any) -> Self:
-        """
-        Make a client of a Twisted client endpoint string.
-
-        :raises ValueError: that is no endpoint; the text says why.
-        """
-        raise NotImplementedError
-
-    # Being connected.
-
-    def connect(self) -> Deferred[None]:
-        """
-        Connect now or fail with `Unreachable`, naming endpoint and reason.
-        """
-        raise NotImplementedError
-
-    def start(self) -> None:
-        """
-        Begin to connect, and keep trying until `close`.
-        """
-        raise NotImplementedError
-
-    def close(self) -> Deferred[None]:
-        """
-        Disconnect; calls that still wait fail with `ClientClosed`.
-        """
-        raise NotImplementedError
 
     # Asking for power.
 
@@ -154,9 +64,20 @@ class Client:
         request_id: str | None = None,
     ) -> Request:
         """
-        Make a request with an id of its own, to be submitted.
+        Make a request, with an id of its own if it is given none, to be submitted.
         """
-        raise NotImplementedError
+        return Request(
+            node=node,
+            verb=verb,
+            request_id=request_id or self._next_id(),
+            boot=boot,
+            escalate=escalate,
+            policy=policy,
+            wait=wait,
+            deadline=deadline,
+            requester=self._requester,
+            sequence=sequence,
+        )
 
     def submit(self, requests: Sequence[Request]) -> Deferred[tuple[Answer, ...]]:
         """
@@ -165,57 +86,63 @@ class Client:
         Fires once all are accepted or refused, durably; see `outcome` for how
         they end.
         """
-        raise NotImplementedError
+        return Deferred.fromCoroutine(self._submit(requests))
 
     def outcome(self, accepted: Accepted) -> Deferred[Outcome]:
         """
         How an accepted request ends; each call makes a Deferred of its own.
 
         It survives lost connections and restarts of the coordinator.
+
+        :param accepted: an answer of this client's `submit`.
         """
-        raise NotImplementedError
+        fate = accepted._fate  # noqa: SLF001 - the client's own mark on its own result
+        if not isinstance(fate, Fate):
+            raise TypeError(f"{accepted} is no answer of a client's submit")
+        return self._outcomes.wait(fate)
 
     def on(self, node: str, **options: Any) -> Deferred[Outcome]:
         """
         Turn a node on and wait; options are those of `request`.
         """
-        raise NotImplementedError
+        return self._do(self.request(node, Verb.ON, **options))
 
     def off(self, node: str, **options: Any) -> Deferred[Outcome]:
         """
         Turn a node off, hard, and wait.
         """
-        raise NotImplementedError
+        return self._do(self.request(node, Verb.OFF, **options))
 
     def soft_off(self, node: str, **options: Any) -> Deferred[Outcome]:
         """
         Ask the operating system to stop; at the deadline it is forced off.
         """
-        raise NotImplementedError
+        return self._do(self.request(node, Verb.SOFT_OFF, **options))
 
     def cycle(self, node: str, **options: Any) -> Deferred[Outcome]:
         """
         Off, seen off, on again, seen on.
         """
-        raise NotImplementedError
+        return self._do(self.request(node, Verb.CYCLE, **options))
 
     def reset(self, node: str, **options: Any) -> Deferred[Outcome]:
         """
         Reset without removing power.
         """
-        raise NotImplementedError
+        return self._do(self.request(node, Verb.RESET, **options))
 
     def boot(self, node: str, boot: Boot, **options: Any) -> Deferred[Outcome]:
         """
         Set the next boot device and nothing else.
         """
-        raise NotImplementedError
+        return self._do(self.request(node, Verb.BOOT, boot=boot, **options))
 
     def cancel(self, action: str) -> Deferred[CancelResult]:
         """
         Cancel an action, for all who wait for it; fires when it is quiet.
         """
-        raise NotImplementedError
+        cancelled = self._call(Cancel, action=action, requester=self._requester)
+        return cancelled.addCallback(lambda said: CancelResult(said["result"]))
 
     # Looking.
 
@@ -230,7 +157,7 @@ class Client:
 
         :param each: called with every reading as it comes.
         """
-        raise NotImplementedError
+        return Deferred.fromCoroutine(self._looker.query(nodes, each))
 
     def status(self, nodes: Sequence[str] | None = None) -> Deferred[tuple[NodeStatus, ...]]:
         """
@@ -238,31 +165,41 @@ class Client:
 
         :raises NoSuchNode: naming the first unknown one.
         """
-        raise NotImplementedError
+
+        async def status() -> tuple[NodeStatus, ...]:
+            if nodes is None:
+                return tuple(map(status_from, await self._looker.pages(Status)))
+            chunks = [list(nodes[index : index + CHUNK]) for index in range(0, len(nodes), CHUNK)]
+            pages = [await self._looker.pages(Status, nodes=chunk) for chunk in chunks]
+            return tuple(status_from(form) for page in pages for form in page)
+
+        return Deferred.fromCoroutine(status())
 
     def list_actions(self) -> Deferred[tuple[NodeStatus, ...]]:
         """
         The nodes that have an action in play or waiting, with who asked for it.
         """
-        raise NotImplementedError
+        listed = Deferred.fromCoroutine(self._looker.pages(ListActions))
+        return listed.addCallback(lambda forms: tuple(map(status_from, forms)))
 
     def nodes(self) -> Deferred[tuple[RosterEntry, ...]]:
         """
         All nodes, configured ones first, with their groups.
         """
-        raise NotImplementedError
+        listed = Deferred.fromCoroutine(self._looker.pages(ListNodes))
+        return listed.addCallback(lambda forms: tuple(map(entry_from, forms)))
 
     def drivers(self) -> Deferred[Sequence[Mapping[str, Any]]]:
         """
         The power drivers with their settings, as MAAS's DescribePowerTypes has them.
         """
-        raise NotImplementedError
+        return self._call(DescribePowerTypes).addCallback(lambda said: said["power_types"])
 
     def info(self) -> Deferred[ServerInfo]:
         """
         Who answers there, and whether it is draining.
         """
-        raise NotImplementedError
+        return self._call(Identify).addCallback(lambda said: ServerInfo(**said))
 
     def watch(
         self,
@@ -278,7 +215,10 @@ class Client:
         Without a filter: everything.  ``mine``: only what the requests of this
         client bring about, also those it has yet to make.
         """
-        raise NotImplementedError
+        wanted: dict[str, Any] = {"nodes": nodes, "actions": actions, "requests": requests}
+        if mine:
+            wanted["request_prefix"] = self._prefix
+        return Deferred.fromCoroutine(self._watch({k: v for k, v in wanted.items() if v}, mine=mine))
 
     # Running the coordinator.
 
@@ -286,10 +226,25 @@ class Client:
         """
         Let it refuse new changes; what was accepted goes on.
         """
-        raise NotImplementedError
+        return self._call(Drain, reason=reason, requester=self._requester).addCallback(_nothing)
 
     def resume(self) -> Deferred[None]:
         """
         Let it take new work again.
         """
-        raise NotImplementedError
+        return self._call(Resume, requester=self._requester).addCallback(_nothing)
+
+    def _do(self, request: Request) -> Deferred[Outcome]:
+        async def do() -> Outcome:
+            (answer,) = await self._submit([request])
+            if isinstance(answer, Refused):
+                raise answer.error
+            return await self.outcome(answer)
+
+        return Deferred.fromCoroutine(do())
+
+
+def _nothing(_: object) -> None:
+    """
+    There is no answer but that it was done.
+    """

@@ -8,7 +8,11 @@ these are the others.
 
 from __future__ import annotations
 
-from powercoord.errors import PowercoordError
+from powercoord import errors
+from powercoord.api.commands import NotAuthenticated
+from powercoord.errors import BadRequest, PowercoordError
+
+__all__ = ["CallTimeout", "ClientClosed", "NotAuthenticated", "RemoteError", "Unreachable", "error_of"]
 
 
 class Unreachable(PowercoordError):
@@ -33,12 +37,6 @@ class ClientClosed(PowercoordError):
     """
 
 
-class NotAuthenticated(PowercoordError):
-    """
-    One side could not prove that it knows the shared secret.
-    """
-
-
 class RemoteError(PowercoordError):
     """
     The coordinator answered with an error that has no class of its own.
@@ -54,3 +52,17 @@ class RemoteError(PowercoordError):
         The code on the wire, such as ``INTERNAL``.
         """
         return self._code
+
+
+def error_of(code: str, text: str) -> PowercoordError:
+    """
+    The error that a code on the wire stands for.
+    """
+    if code == "BAD_REQUEST":
+        return BadRequest(text)
+    if code == "NOT_AUTHENTICATED":
+        return NotAuthenticated(text)
+    known = getattr(errors, code, None)
+    if isinstance(known, type) and issubclass(known, PowercoordError):
+        return known(text)
+    return RemoteError(code, text)

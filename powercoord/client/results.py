@@ -8,7 +8,7 @@ Outcomes, actions, requests and entries are those of `powercoord.model` and
 
 from __future__ import annotations
 
-from attrs import frozen
+from attrs import field, frozen
 
 from powercoord.entries import Entry
 from powercoord.errors import PowercoordError
@@ -32,6 +32,7 @@ class Accepted:
     disposition: Disposition
     superseded: tuple[str, ...] = ()
     outcome: Outcome | None = None
+    _fate: object = field(default=None, eq=False, repr=False)
 
 
 @frozen(kw_only=True)

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MIT
+"""
+Sending requests, many to a box, and reading what became of each at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from attrs import define
+
+from powercoord.api.arguments import dump
+from powercoord.api.batch import MAX_ITEMS
+from powercoord.api.extensions import Submit
+from powercoord.api.forms import Form, outcome_from, request_form
+from powercoord.api.pages import fill
+from powercoord.client.errors import error_of
+from powercoord.client.lifeline import Lifeline
+from powercoord.client.results import Accepted, Answer, Refused
+from powercoord.model import Disposition, Request
+
+ROOM = 58_000
+
+
+@define(eq=False)
+class Submitter:
+    """
+    Submits requests in their order.
+    """
+
+    _lifeline: Lifeline
+    _patience: float
+
+    async def submit(self, requests: Sequence[Request]) -> list[Answer]:
+        """
+        One answer for each.
+        """
+        answers: list[Answer] = []
+        for batch, sent in batches(requests):
+            said = await self._lifeline.call(self._patience, Submit, batch=batch)
+            forms = [*said["answers"], *(said["rest"] or ())]
+            answers += [_answer(request, form) for request, form in zip(sent, forms, strict=True)]
+        return answers
+
+
+def batches(requests: Sequence[Request]) -> Iterator[tuple[bytes, Sequence[Request]]]:
+    """
+    Requests as the values of `Submit`, each with the requests that it holds.
+
+    What all requests of a batch have in common is said once.
+    """
+    begin = 0
+    while begin < len(requests):
+        chunk = requests[begin : begin + MAX_ITEMS]
+        forms = [_form(request) for request in chunk]
+        common = _common(forms)
+        items = [dump({name: value for name, value in form.items() if name not in common}) for form in forms]
+        fitting = fill(items, ROOM - len(dump(common)))
+        shared = dump(common)[1:-1]
+        yield b'{%b"items":[%b]}' % (shared and shared + b",", b",".join(fitting)), chunk[: len(fitting)]
+        begin += len(fitting)
+
+
+def _form(request: Request) -> Form:
+    form = request_form(request)
+    form.pop("door", None)
+    return form
+
+
+def _common(forms: Sequence[Form]) -> Form:
+    first = forms[0]
+    return {
+        name: value
+        for name, value in first.items()
+        if name not in ("node", "request_id")
+        and all(form.get(name) == value and name in form for form in forms)
+    }
+
+
+def _answer(request: Request, form: dict[str, Any]) -> Answer:
+    node, request_id = request.node, request.request_id
+    if "error" in form:
+        return Refused(node=node, request_id=request_id, error=error_of(form["error"], form["text"]))
+    outcome = form.get("outcome")
+    return Accepted(
+        node=node,
+        request_id=request_id,
+        action=form["action"],
+        disposition=Disposition(form["disposition"]),
+        superseded=tuple(form.get("superseded", ())),
+        outcome=None if outcome is None else outcome_from(outcome),
+    )

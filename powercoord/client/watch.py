@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MIT
+"""
+Following what happens, as an asynchronous iterator.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+from attrs import define, field
+from twisted.internet.defer import Deferred
+
+from powercoord.api.events import event_from
+from powercoord.client.results import Lagged, WatchEvent
+
+ENOUGH = 2_000
+
+
+@define(eq=False)
+class Watch:
+    """
+    Events in the order in which they became durable: ``async for event in watch``.
+
+    It goes on over lost connections; what was missed, there or by reading too
+    slowly, stands in the stream as one `Lagged`.  It ends with `stop` and with
+    the client's `close`.
+    """
+
+    _on_stop: Callable[[Watch], None]
+    _events: deque[WatchEvent] = field(factory=deque, init=False)
+    _ended: bool = field(default=False, init=False)
+    _reader: Deferred[None] | None = field(default=None, init=False)
+    _full: Deferred[None] | None = field(default=None, init=False)
+
+    def __aiter__(self) -> Self:
+        """
+        Iterate over the watch itself.
+        """
+        return self
+
+    async def __anext__(self) -> WatchEvent:
+        """
+        The next event; waits for it.
+        """
+        while not self._events and not self._ended:
+            if self._reader is not None:
+                raise RuntimeError("somebody waits for the next event of this watch already")
+            self._reader = Deferred()
+            try:
+                await self._reader
+            finally:
+                self._reader = None
+        if not self._events:
+            raise StopAsyncIteration
+        event = self._events.popleft()
+        if self._full is not None and len(self._events) <= ENOUGH // 2:
+            full, self._full = self._full, None
+            full.callback(None)
+        return event
+
+    def stop(self) -> None:
+        """
+        Stop following; whoever waits for an event sees the end.
+        """
+        if not self._ended:
+            self._ended = True
+            self._on_stop(self)
+            self._events.clear()
+            self._wake()
+
+    def tell(self, forms: Sequence[dict[str, Any]]) -> Deferred[None] | None:
+        """
+        Take a page of events; answers with a Deferred when that is enough for now.
+        """
+        self._events.extend(map(event_from, forms))
+        self._wake()
+        if len(self._events) <= ENOUGH or self._ended:
+            return None
+        self._full = Deferred()
+        return self._full
+
+    def missed(self, reason: str) -> None:
+        """
+        Put a `Lagged` into the stream.
+        """
+        self._events.append(Lagged(reason))
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.called:
+            self._reader.callback(None)
