@@ -97,9 +97,15 @@ class Lifeline:
         """
         Let a Deferred fail with `CallTimeout` when it takes too long.
         """
-        return deferred.addTimeout(
-            patience, self._clock, lambda result, limit: self._late(result, limit, what)
-        )
+
+        def late(result: Any, limit: float) -> Any:
+            if not isinstance(result, Failure):
+                return result
+            connected = self.line is not None and self.line.usable
+            why = "" if connected else f" ({self.trouble})"
+            raise CallTimeout(f"{what}: no answer from {self.name} within {limit:g} s{why}")
+
+        return deferred.addTimeout(patience, self._clock, late)
 
     async def _call(self, command: type[Command], values: dict[str, Any]) -> dict[str, Any]:
         while True:
