@@ -6,6 +6,7 @@ For programs that ask a coordinator for power.
 from powercoord.client.client import Client
 from powercoord.client.connecting import Patience
 from powercoord.client.errors import CallTimeout, ClientClosed, NotAuthenticated, RemoteError, Unreachable
+from powercoord.client.racks import Racks
 from powercoord.client.results import (
     Accepted,
     Answer,
@@ -29,6 +30,7 @@ __all__ = [
     "NodeStatus",
     "NotAuthenticated",
     "Patience",
+    "Racks",
     "Reading",
     "Refused",
     "RemoteError",

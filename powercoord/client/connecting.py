@@ -90,7 +90,7 @@ class Connected:
         self._watches: dict[Watch, Subscription] = {}
         self._lines: WeakKeyDictionary[Link, Line] = WeakKeyDictionary()
         self._first: list[Deferred[None]] = []
-        self._outfit = Outfit(clock, requester, new_id, os.urandom, PeerLog(clock), secret)
+        self.outfit = Outfit(clock, requester, new_id, os.urandom, PeerLog(clock), secret)
         self._dialler = None if endpoint is None else self._make_dialler(endpoint, jitter)
 
     @classmethod
@@ -148,7 +148,7 @@ class Connected:
     def _make_dialler(self, endpoint: IStreamClientEndpoint, jitter: Callable[[], float]) -> Dialler:
         patience = self._patience
         return Dialler(
-            clock=self._outfit.clock,
+            clock=self.outfit.clock,
             endpoint=endpoint,
             make=self._make_link,
             greet=lambda link: Deferred.fromCoroutine(self._lines[link].greet()),
@@ -159,7 +159,7 @@ class Connected:
         )
 
     def _make_link(self) -> Link:
-        line = Line(self._outfit)
+        line = Line(self.outfit)
         self._lines[line.link] = line
         return line.link
 
