@@ -18,6 +18,7 @@ from powercoord.cli.screen import Screen
 from powercoord.cli.session import Work, World
 from powercoord.client import Accepted, Answer, NodeStatus, Reading, Refused, RosterEntry, ServerInfo
 from powercoord.errors import NoSuchAction, NoSuchNode, PowercoordError
+from powercoord.interfaces import IPowerDriver
 from powercoord.model import (
     ActionView,
     CancelResult,
@@ -30,6 +31,7 @@ from powercoord.model import (
     Request,
     Verb,
 )
+from tests.paper_driver import PaperDriver
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -213,6 +215,9 @@ class FakeSession:
     def using(self, connect: str | None, config: str | None) -> FakeSession:
         self.connect, self.config = connect, config
         return self
+
+    def drivers(self) -> tuple[Mapping[str, IPowerDriver], Mapping[str, str]]:
+        return {"paper": PaperDriver()}, {"torn": "it is torn"}
 
     def run(self, work: Work, screen: Screen, requester: str | None = None) -> int:
         self.requester = requester

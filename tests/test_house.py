@@ -24,7 +24,7 @@ TOOLS = {"duration", "folding", "nearest", "nodeset", "strict"}
 # What else a room may import. A room that is not named here may import what all share, and the tools.
 DOORS = {
     "api": {"registry"},
-    "cli": {"api", "client", "config", "registry"},
+    "cli": {"api", "client", "config", "installed", "registry"},
     "client": {"api"},
     "config": {"registry"},
     "drivers": {"registry"},

@@ -27,14 +27,10 @@ def check_config(session: Session, /, file: str | None, json: bool) -> int:
     """
     Name every mistake in a configuration file, with file, line and key.
     """
-    from twisted.internet import reactor
-
     from powercoord.config import DEFAULT, examine
-    from powercoord.installed import find_drivers
 
-    installed = find_drivers(reactor)
     path = file or session.config or DEFAULT
-    found = examine(path, installed.drivers, installed.broken)
+    found = examine(path, *session.drivers())
     screen = Screen(json)
     if json:
         screen.document(_form(found))

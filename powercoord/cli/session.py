@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # at run time it would import Twisted
     from twisted.internet.interfaces import IReactorTime
 
     from powercoord.client import Client
+    from powercoord.interfaces import IPowerDriver
 
 T = TypeVar("T")
 
@@ -57,6 +58,11 @@ class Session(Protocol):
         The configuration file that was named.
         """
 
+    def drivers(self) -> tuple[Mapping[str, IPowerDriver], Mapping[str, str]]:
+        """
+        The drivers that are installed here, and why others do not work.
+        """
+
     def run(self, work: Work, screen: Screen, requester: str | None = None) -> int:
         """
         Connect, do the work, disconnect; returns its exit code.
@@ -77,6 +83,14 @@ class RealSession:
 
     def using(self, connect: str | None, config: str | None) -> RealSession:
         return evolve(self, connect=connect, config=config)
+
+    def drivers(self) -> tuple[Mapping[str, IPowerDriver], Mapping[str, str]]:
+        from twisted.internet import reactor
+
+        from powercoord.installed import find_drivers
+
+        installed = find_drivers(reactor)
+        return installed.drivers, installed.broken
 
     def run(self, work: Work, screen: Screen, requester: str | None = None) -> int:
         from powercoord.cli.calling import call

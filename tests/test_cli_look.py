@@ -1,0 +1,355 @@
+# SPDX-License-Identifier: MIT
+"""
+Looking at the fleet from a shell, and holding the coordinator back.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+from powercoord.client import Lagged, NodeStatus
+from powercoord.entries import Accepted, Answered, Ended, Entered, Followed, Observed
+from powercoord.model import (
+    CancelResult,
+    Disposition,
+    Done,
+    Failed,
+    How,
+    Observation,
+    Phase,
+    PowerState,
+    Request,
+    Verb,
+)
+from tests.fake_client import NOON, action
+from tests.test_cli_power import CommandCase
+
+
+def busy(node: str, *waiting: Verb) -> NodeStatus:
+    actions = [
+        action(node, verb, id=f"w{place}-{node}", phase=Phase.QUEUED) for place, verb in enumerate(waiting)
+    ]
+    return NodeStatus(
+        name=node,
+        driver="ipmi",
+        groups=(),
+        state=PowerState.OFF,
+        in_play=action(node),
+        waiting=tuple(actions),
+    )
+
+
+class StatusTests(CommandCase):
+    def test_table(self) -> None:
+        """
+        Alike nodes share a row that tells how long ago they were seen, and what is in play.
+        """
+        self.client.states = {
+            "n1": (PowerState.ON, 3.2, ""),
+            "n2": (PowerState.ON, 310.0, ""),
+            "n3": (PowerState.UNKNOWN, 90_000.0, "no answer"),
+        }
+        self.client.busy = [busy("n4", Verb.OFF)]
+        result = self.run_command("status")
+
+        self.assertEqual(
+            [
+                "STATE          COUNT  NODES   SEEN       IN PLAY             REASON",
+                "on             2      n[1-2]  3s–5m ago",
+                "unknown        1      n3      25h ago                        no answer",
+                "never-checked  1      n4      never      on, sent; then off",
+            ],
+            result.stdout.splitlines(),
+        )
+        self.assertEqual(0, result.exit_code)
+
+    def test_json(self) -> None:
+        """
+        Programs get each node with its state, its age and its lane.
+        """
+        self.client.states = {"n1": (PowerState.ON, 3.2, "")}
+        self.client.busy = [busy("n1", Verb.OFF)]
+        (node,) = json.loads(self.run_command("status", "n1", "--json").stdout)["nodes"]
+
+        self.assertEqual(("n1", "on", 3.2), (node["node"], node["state"], node["age"]))
+        self.assertEqual(
+            ("a-n1", ["w0-n1"]), (node["in_play"]["id"], [view["id"] for view in node["waiting"]])
+        )
+
+    def test_no_nodes(self) -> None:
+        """
+        A coordinator without nodes says so.
+        """
+        self.client.roster = ()
+
+        for command in ("status", "nodes"):
+            result = self.run_command(command)
+            self.assertEqual(("There are no nodes.\n", 0), (result.stdout, result.exit_code))
+
+
+class QueryTests(CommandCase):
+    def test_states(self) -> None:
+        """
+        States are read from the BMCs; one that cannot be read has its reason and the exit code 4.
+        """
+        self.client.states = {"n2": (PowerState.ERROR, None, "wrong password")}
+        result = self.run_command("query", "n[1-3]")
+
+        self.assertEqual(
+            [
+                "STATE  COUNT  NODES   SEEN    REASON",
+                "on     2      n[1,3]  0s ago",
+                "error  1      n2      never   wrong password",
+            ],
+            result.stdout.splitlines(),
+        )
+        self.assertEqual(4, result.exit_code)
+        self.assertEqual(0, self.run_command("query", "n1").exit_code)
+
+    def test_json(self) -> None:
+        """
+        Programs get each reading.
+        """
+        self.client.states = {"n1": (PowerState.UNKNOWN, None, "no answer")}
+
+        self.assertEqual(
+            {"nodes": [{"node": "n1", "state": "unknown", "age": None, "text": "no answer"}]},
+            json.loads(self.run_command("query", "n1", "--json").stdout),
+        )
+
+
+class QueueTests(CommandCase):
+    def test_table(self) -> None:
+        """
+        The queue tells what is in play and waits, for whom, since when, until when, and what is next.
+        """
+        self.client.busy = [busy("n1", Verb.OFF, Verb.ON), busy("n2"), busy("n3")]
+        self.client.draining = "moving"
+        result = self.run_command("queue")
+
+        self.assertEqual(
+            [
+                "         VERB  PHASE   FOR            THEN     COUNT  NODES   AGE  DEADLINE IN",
+                "in play  on    sent    alice via cli  off, on  1      n1      1m   2m",
+                "next     off   queued  alice via cli           1      n1      1m   2m",
+                "after 1  on    queued  alice via cli           1      n1      1m   2m",
+                "in play  on    sent    alice via cli           2      n[2-3]  1m   2m",
+            ],
+            result.stdout.splitlines(),
+        )
+        self.assertEqual("The coordinator takes no new changes: moving\n", result.stderr)
+
+    def test_some(self) -> None:
+        """
+        A node set narrows it down.
+        """
+        self.client.busy = [busy("n1"), busy("n2")]
+
+        self.assertEqual(2, len(self.run_command("queue", "n2").stdout.splitlines()))
+        self.assertEqual("Nothing is in play, and nothing waits.\n", self.run_command("queue", "n3").stdout)
+
+    def test_json(self) -> None:
+        """
+        Programs get the actions with their waiters.
+        """
+        self.client.busy = [busy("n1", Verb.OFF)]
+        (node,) = json.loads(self.run_command("queue", "--json").stdout)["nodes"]
+
+        self.assertEqual("alice", node["in_play"]["waiters"][0]["requester"])
+        self.assertEqual(["off"], [view["verb"] for view in node["waiting"]])
+
+
+class WatchTests(CommandCase):
+    def test_lines(self) -> None:
+        """
+        Each event is a line; Ctrl-C is the way out, and no failure.
+        """
+        request = Request(node="n1", verb=Verb.ON, request_id="r1", requester="alice", door="cli")
+        done = Done(How.COMMANDED, PowerState.ON)
+        self.client.events = [
+            Accepted(NOON, request, "a1", Disposition.SUPERSEDING, NOON, ("a0",)),
+            Entered(NOON, "n1", "a1", Phase.SENT, "on", "again"),
+            Followed(NOON, "n1", "r0", "a1"),
+            Observed(NOON, "n1", Observation(PowerState.ON)),
+            Ended(NOON, "n1", "a1", Failed("PowerConnError", "no answer")),
+            Answered(NOON, "n1", "r1", "a1", done),
+            Lagged("slow reader"),
+        ]
+        self.client.endless = True
+        result = self.run_command("watch", "n1")
+
+        time = NOON.astimezone().strftime("%H:%M:%S.000 ")
+        self.assertEqual(
+            [
+                f"{time}n1 on for alice via cli: superseding, in place of a0 [a1]",
+                f"{time}n1 on sent: again [a1]",
+                f"{time}n1 request r0 is now answered by [a1]",
+                f"{time}n1 is on",
+                f"{time}n1 ended failed: PowerConnError: no answer [a1]",
+                f"{time}n1 answered done to request r1",
+                "(events were missed: slow reader)",
+            ],
+            result.stdout.splitlines(),
+        )
+        self.assertEqual((0, True), (result.exit_code, self.client.watches[0].stopped))
+        self.assertIn("watch {'nodes': ('n1',)}", self.client.calls)
+
+    def test_json(self) -> None:
+        """
+        Programs get one document a line.
+        """
+        self.client.events = [Observed(NOON, "n1", Observation(PowerState.ON)), Lagged("x")]
+        lines = self.run_command("watch", "--json").stdout.splitlines()
+
+        self.assertEqual(["observed", "lagged"], [json.loads(line)["event"] for line in lines])
+
+
+class ListingTests(CommandCase):
+    def test_nodes(self) -> None:
+        """
+        Nodes are listed with drivers and groups, alike ones together.
+        """
+        result = self.run_command("nodes")
+
+        self.assertEqual(
+            [
+                "NODES   COUNT  DRIVER  GROUPS  FROM",
+                "n[1-3]  3      ipmi    rack1   configuration",
+                "n4      1      ipmi            configuration",
+            ],
+            result.stdout.splitlines(),
+        )
+        listed = json.loads(self.run_command("nodes", "@rack1!n1", "--json").stdout)["nodes"]
+        self.assertEqual(["n2", "n3"], [node["node"] for node in listed])
+
+    def test_unknown_node(self) -> None:
+        """
+        A node that is not there is not listed but told.
+        """
+        result = self.run_command("nodes", "n9")
+
+        self.assertEqual((2, "powercoord: unknown node 'n9'\n"), (result.exit_code, result.stderr))
+
+    def test_drivers(self) -> None:
+        """
+        Drivers are listed; one alone with its settings, and an unknown one is told.
+        """
+        fields = [
+            {"name": "power_address", "label": "Address", "required": True},
+            {
+                "name": "power_driver",
+                "label": "Driver",
+                "default": "LAN",
+                "choices": [["LAN", "LAN"], ["X", "Y"]],
+            },
+        ]
+        self.client.power_types = [{"name": "ipmi", "description": "IPMI", "fields": fields}]
+
+        self.assertEqual("DRIVER  FOR\nipmi    IPMI\n", self.run_command("drivers").stdout)
+        self.assertEqual(
+            [
+                "SETTING        WHAT     NEEDED  DEFAULT  CHOICES",
+                "power_address  Address  yes",
+                "power_driver   Driver           LAN      LAN, X",
+            ],
+            self.run_command("drivers", "ipmi").stdout.splitlines(),
+        )
+        self.assertEqual(
+            "powercoord: unknown driver 'imi'; did you mean 'ipmi'?\n",
+            self.run_command("drivers", "imi").stderr,
+        )
+        self.assertEqual(
+            "ipmi", json.loads(self.run_command("drivers", "--json").stdout)["drivers"][0]["name"]
+        )
+
+
+class CancelTests(CommandCase):
+    def test_nodes(self) -> None:
+        """
+        On these nodes everything is cancelled, from the tail, and told how far it had come.
+        """
+        self.client.busy = [busy("n1", Verb.OFF, Verb.ON), busy("n2"), busy("n3")]
+        self.client.cancels = {
+            "w1-n1": CancelResult.NOT_STARTED,
+            "w0-n1": CancelResult.NOT_STARTED,
+            "a-n1": CancelResult.STOPPED,
+        }
+        result = self.run_command("cancel", "n[1-2]")
+
+        cancelled = [call for call in self.client.calls if call.startswith("cancel")]
+        self.assertEqual(["cancel w1-n1", "cancel w0-n1", "cancel a-n1", "cancel a-n2"], cancelled)
+        self.assertEqual(
+            [
+                "CANCEL                               COUNT  NODES",
+                "not started: no command was sent     2      n1",
+                "stopped: what remained was not sent  1      n1",
+                "over: it ended by itself before      1      n2",
+            ],
+            result.stdout.splitlines(),
+        )
+        self.assertEqual(0, result.exit_code)
+
+    def test_nothing(self) -> None:
+        """
+        Where nothing is in play there is nothing to cancel, and no harm.
+        """
+        result = self.run_command("cancel", "n1")
+
+        self.assertEqual(
+            ("Nothing is in play on n1, and nothing waits.\n", 0), (result.stdout, result.exit_code)
+        )
+
+    def test_action(self) -> None:
+        """
+        One action can be named; one that is not there is told.
+        """
+        self.client.cancels = {"a7": CancelResult.UNKNOWN}
+
+        result = self.run_command("cancel", "--action", "a7", "--json")
+        self.assertEqual({"cancelled": [{"action": "a7", "result": "unknown"}]}, json.loads(result.stdout))
+        self.assertEqual(4, result.exit_code)
+        missing = self.run_command("cancel", "--action", "a8")
+        self.assertEqual((2, "powercoord: no action 'a8'\n"), (missing.exit_code, missing.stderr))
+
+
+class DrainTests(CommandCase):
+    def test_drain_and_resume(self) -> None:
+        """
+        The coordinator is told to stop taking work, with the reason, and to take it again.
+        """
+        self.run_command("drain", "--reason", "moving racks")
+        self.run_command("resume")
+
+        self.assertEqual(["drain moving racks", "resume"], self.client.calls)
+
+
+class HelpTests(CommandCase):
+    def test_all_commands(self) -> None:
+        """
+        The help names all commands and what the exit codes mean.
+        """
+        text = self.run_command("--help").stdout
+
+        changing = "on off cycle reset boot cancel drain resume"
+        looking = "status query queue watch nodes drivers check-config demo"
+        for command in f"{changing} {looking}".split():
+            self.assertIn(f"\n  {command} ", text)
+            self.assertIn("Usage: powercoord", self.run_command(command, "--help").stdout)
+        self.assertIn("130  Ctrl-C", text)
+
+    def test_no_twisted(self) -> None:
+        """
+        Whoever only asks for help does not wait for Twisted to be imported.
+        """
+        program = (
+            "import sys; from click.testing import CliRunner; from powercoord.cli import main; "
+            "assert CliRunner().invoke(main, ['on', '--help']).exit_code == 0; "
+            "print([name for name in sys.modules if name.startswith(('twisted', 'zope', 'cattr'))])"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True
+        )
+
+        self.assertEqual("[]\n", done.stdout)
