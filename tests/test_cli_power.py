@@ -159,13 +159,13 @@ class ShownTests(CommandCase):
         """
         cases: list[tuple[Outcome, str, int]] = [
             (OFF, "done seen off", 0),
-            (Done(How.GRACEFUL, PowerState.OFF), "done seen off; its operating system stopped it", 0),
+            (Done(How.GRACEFUL, PowerState.OFF), "done seen off, by its operating system", 0),
             (
                 Done(How.FORCED, PowerState.OFF),
-                "done seen off; forced after the operating system did not stop in time",
+                "done seen off, forced",
                 0,
             ),
-            (Done(How.EXTERNAL, PowerState.OFF), "done seen off; somebody else did it", 0),
+            (Done(How.EXTERNAL, PowerState.OFF), "done seen off, by somebody else", 0),
             (Failed("PowerConnError", "no answer"), "failed PowerConnError: no answer", 1),
             (
                 Superseded("a9", Verb.ON, CancelResult.STOPPED),
@@ -347,8 +347,9 @@ class RefusedTests(CommandCase):
         """
         A coordinator that cannot be reached, or does not trust us, has an exit code of its own.
         """
+        hint = "; is the coordinator running? --connect or --config name another"
         cases: list[tuple[PowercoordError, str, int]] = [
-            (Unreachable("cannot reach unix:/x: no such file"), "cannot reach unix:/x: no such file", 3),
+            (Unreachable("unix:/x: no such file."), f"unix:/x: no such file{hint}", 3),
             (NotAuthenticated("wrong secret"), "wrong secret", 3),
             (Draining("moving"), "refused: moving", 1),
         ]

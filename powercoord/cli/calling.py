@@ -83,4 +83,4 @@ def _client(reactor: Any, place: Where, requester: str) -> Client:
     try:
         return Client.from_string(reactor, place.endpoint, requester=requester, secret=secret)
     except ValueError as error:
-        raise BadRequest(f"--connect: '{place.endpoint}' is no endpoint: {error}") from None
+        raise BadRequest(f"--connect: {error}") from None

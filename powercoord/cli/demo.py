@@ -8,7 +8,7 @@ from __future__ import annotations
 import click
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+@click.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def demo(arguments: tuple[str, ...]) -> int:
     """
@@ -16,4 +16,4 @@ def demo(arguments: tuple[str, ...]) -> int:
     """
     from powercoord.sim.demo import main
 
-    return main(list(arguments)) or 0
+    return main(list(arguments))

@@ -52,6 +52,8 @@ def line_of(error: PowercoordError) -> str:
     The error in words; one that has none of its own is named by its class.
     """
     text = str(error) or error.code
+    if error.code == "Unreachable":
+        return f"{text.rstrip('.')}; is the coordinator running? --connect or --config name another"
     return f"refused: {text}" if isinstance(error, RequestRefused) and error.retryable else text
 
 

@@ -95,9 +95,13 @@ def _settings_table(driver: Mapping[str, Any], world: World) -> None:
                 str(setting["name"]),
                 str(setting.get("label", "")),
                 "yes" if setting.get("required") else "",
-                "" if setting.get("required") else str(setting.get("default", "")),
+                "" if setting.get("required") else _words(setting.get("default", "")),
                 ", ".join(str(choice[0]) for choice in setting.get("choices") or ()),
             )
             for setting in driver.get("fields", ())
         ],
     )
+
+
+def _words(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

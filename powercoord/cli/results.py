@@ -80,10 +80,10 @@ class Row:
 
 _HOW = {
     How.ALREADY: "was {state} already",
-    How.GRACEFUL: "seen {state}; its operating system stopped it",
-    How.FORCED: "seen {state}; forced after the operating system did not stop in time",
+    How.GRACEFUL: "seen {state}, by its operating system",
+    How.FORCED: "seen {state}, forced",
     How.COMMANDED: "seen {state}",
-    How.EXTERNAL: "seen {state}; somebody else did it",
+    How.EXTERNAL: "seen {state}, by somebody else",
 }
 
 
