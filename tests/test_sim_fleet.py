@@ -13,6 +13,7 @@ from powercoord.sim.__main__ import arguments, fleet_for
 from powercoord.sim.faults import Faults
 from powercoord.sim.fleet import SimulatedFleet, addresses
 from powercoord.sim.machine import Latency
+from powercoord.sim.sockets import OwnPort
 from tests.sim_console import Console
 
 
@@ -102,6 +103,16 @@ class FleetTests(SynchronousTestCase):
         shown = repr(fleet.bmcs[0]) + repr(fleet.bmcs[0].bmc)
         self.assertNotIn("secret", shown)
         self.assertNotIn("changed", shown)
+
+    def test_brief(self) -> None:
+        """
+        A BMC's representation is of itself, not of the fleet: Twisted logs it for each port it opens.
+        """
+        fleet = SimulatedFleet(self.clock, 300, each=True)
+        shown = repr(OwnPort(fleet.bmcs[0].receive)) + repr(fleet.bmcs[0])
+
+        self.assertNotIn(fleet.bmcs[1].address, shown)
+        self.assertLess(len(shown), 2_000)
 
     def test_command_line(self) -> None:
         """

@@ -53,7 +53,7 @@ class Bmc:
     :param random_bytes: for session ids, challenges and initialization vectors; seeded in tests.
     """
 
-    _clock: IReactorTime
+    _clock: IReactorTime = field(repr=False)
     machine: Machine
     profile: Profile
     guid: bytes

@@ -21,7 +21,7 @@ from ipaddress import IPv4Address, IPv4Network
 from random import Random
 from typing import Any
 
-from attrs import define
+from attrs import define, field
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 
@@ -47,8 +47,8 @@ class SimulatedBmc:
 
     address: str
     bmc: Bmc
-    _line: Line
-    _wires: Wires
+    _line: Line = field(repr=False)
+    _wires: Wires = field(repr=False)
 
     @property
     def machine(self) -> Machine:

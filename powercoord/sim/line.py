@@ -29,9 +29,9 @@ class Line:
     :param seed: of what is lost; the same seed and the same traffic lose the same.
     """
 
-    _clock: IReactorTime
+    _clock: IReactorTime = field(repr=False)
     _bmc: Bmc
-    _send: Send
+    _send: Send = field(repr=False)
     _seed: str
     _random: Random | None = field(init=False, default=None)
     _under_way: set[IDelayedCall] | None = field(init=False, default=None)

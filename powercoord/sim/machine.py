@@ -87,7 +87,7 @@ class Machine:
     :ivar booted: where it did start from, each time.
     """
 
-    _clock: IReactorTime
+    _clock: IReactorTime = field(repr=False)
     latency: Latency = Latency()
     _on: bool = False
     commands: list[Performed] = field(init=False, factory=list)

@@ -94,8 +94,8 @@ class SessionTable:
     The slots. Sessions that were idle for too long are gone when somebody looks.
     """
 
-    _clock: IReactorTime
-    _new_id: Callable[[], int]
+    _clock: IReactorTime = field(repr=False)
+    _new_id: Callable[[], int] = field(repr=False)
     _slots: int
     _idle_timeout: float
     _sessions: dict[int, Session] = field(init=False, factory=dict)

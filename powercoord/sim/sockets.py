@@ -79,10 +79,10 @@ class SharedSocket:
     One socket for all.
     """
 
-    _reactor: Any
+    _reactor: Any = field(repr=False)
     port: int
     _socket: socket.socket | None = field(init=False, default=None)
-    _receivers: Mapping[bytes, Receive] = field(init=False, factory=dict)
+    _receivers: Mapping[bytes, Receive] = field(init=False, factory=dict, repr=False)
 
     def open(self, receivers: Mapping[str, Receive]) -> None:
         self._receivers = {socket.inet_aton(address): receive for address, receive in receivers.items()}
@@ -160,14 +160,14 @@ def _only_loopback(opened: socket.socket) -> None:
 
 
 @define(eq=False)
-class _Port(DatagramProtocol):
+class OwnPort(DatagramProtocol):
     """
     One BMC's own port.
 
     :ivar wanted: whether it is to listen; :ivar closing: fires when it has closed.
     """
 
-    receive: Receive
+    receive: Receive = field(repr=False)  # Twisted logs a port's protocol; this leads to the whole fleet
     wanted: bool = field(init=False, default=True)
     closing: Deferred[None] | None = field(init=False, default=None)
 
@@ -181,13 +181,13 @@ class SocketEach:
     One socket for each.
     """
 
-    _reactor: Any
+    _reactor: Any = field(repr=False)
     port: int
-    _ports: dict[str, _Port] = field(init=False, factory=dict)
+    _ports: dict[str, OwnPort] = field(init=False, factory=dict, repr=False)
 
     def open(self, receivers: Mapping[str, Receive]) -> None:
         allow_files(len(receivers) + _SPARE_FILES)
-        self._ports = {address: _Port(receive) for address, receive in receivers.items()}
+        self._ports = {address: OwnPort(receive) for address, receive in receivers.items()}
         try:
             for address in self._ports:
                 self._listen(address)
