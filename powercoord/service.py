@@ -209,7 +209,8 @@ def _end(reactor: Any) -> Callable[[str], None]:
     def end(reason: str) -> None:
         _tell(reason)
         exit_with(EX_UNAVAILABLE)
-        reactor.stop()
+        # A port that is taken is known before the reactor runs, and it cannot be stopped before.
+        reactor.callWhenRunning(reactor.stop)
 
     return end
 
