@@ -49,6 +49,9 @@ TABLES: Mapping[str, type] = {
 
 _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _ENDPOINT = re.compile(r"[a-z][a-z0-9+-]*:.+")
+_SOCKET = re.compile(r"unix:(?:address=)?((?:[^:\\]|\\.)*)")
+# sun_path has 108 bytes on Linux, unix(7), one of them for the zero at its end.
+_LONGEST_SOCKET = 107
 # Who may connect to these is decided by the file system, or by systemd's unit.
 _LOCAL = ("unix:", "systemd:")
 
@@ -265,3 +268,6 @@ class _Reader:
                 path,
                 f"'{endpoint}' is no endpoint; write 'unix:/run/x.sock' or 'tcp:4000:interface=127.0.0.1'",
             )
+        socket = _SOCKET.match(endpoint)
+        if socket is not None and len(socket[1].encode()) > _LONGEST_SOCKET:
+            self.findings.mistake(path, f"the path of a UNIX socket has at most {_LONGEST_SOCKET} bytes")
