@@ -8,7 +8,7 @@ from __future__ import annotations
 from hmac import compare_digest
 from types import MappingProxyType
 
-from powercoord.drivers.ipmi.channel import (
+from powercoord.drivers.ipmi.activation import (
     ActivateSession,
     GetSessionChallenge,
     SessionActivated,

@@ -10,10 +10,6 @@ from typing import ClassVar
 
 from attrs import frozen
 
-from powercoord.drivers.ipmi.activation import ActivateSession as ActivateSession
-from powercoord.drivers.ipmi.activation import GetSessionChallenge as GetSessionChallenge
-from powercoord.drivers.ipmi.activation import SessionActivated as SessionActivated
-from powercoord.drivers.ipmi.activation import SessionChallenge as SessionChallenge
 from powercoord.drivers.ipmi.lan import NETFN_APP
 from powercoord.drivers.ipmi.rmcp import MalformedDatagram, need
 

@@ -10,11 +10,7 @@ from struct import Struct
 
 from attrs import evolve, field, frozen
 
-from powercoord.drivers.ipmi.completion import STATUS_OK as STATUS_OK
-from powercoord.drivers.ipmi.completion import status_words as status_words
-from powercoord.drivers.ipmi.opensession import Algorithms as Algorithms
-from powercoord.drivers.ipmi.opensession import OpenRequest as OpenRequest
-from powercoord.drivers.ipmi.opensession import OpenResponse as OpenResponse
+from powercoord.drivers.ipmi.completion import STATUS_OK
 from powercoord.drivers.ipmi.opensession import head
 from powercoord.drivers.ipmi.rmcp import MalformedDatagram, need
 from powercoord.drivers.ipmi.suites import Suite
