@@ -229,7 +229,7 @@ class Link(Protocol):
             self.transport.pauseProducing()
         else:
             self._heard_at = self._clock.seconds()
-            self._box_begun_at = self._box_begun_at and self._heard_at
+            self._box_begun_at = None if self._box_begun_at is None else self._heard_at
             self.transport.resumeProducing()
 
     # Writing.
