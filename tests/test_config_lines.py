@@ -43,6 +43,9 @@ inline = { p = { q = true }, r = 'z' }
 
 [table . "sub table"]
 key = inf
+quotes = """two at the end: """""
+more = \'\'\'one: \'\'\'\'
+last = 1
 
 [[many]]
 one = 1
@@ -68,9 +71,10 @@ EXPECTED: dict[Path, int] = {
     ("table", "inline", "r"): 21,
     ("table", "sub table"): 23,
     ("table", "sub table", "key"): 24,
-    ("many", 0, "one"): 27,
-    ("many", 1): 28,
-    ("many", 1, "two"): 29,
+    ("table", "sub table", "last"): 27,
+    ("many", 0, "one"): 30,
+    ("many", 1): 31,
+    ("many", 1, "two"): 32,
 }
 
 

@@ -108,7 +108,9 @@ class CommandLineCase(SynchronousTestCase):
         )
 
     def json(self, *words: str) -> Any:
-        return json.loads(self.powercoord(*words, "--json").stdout)
+        done = self.powercoord(*words, "--json")
+        self.assertTrue(done.stdout, done.stderr)
+        return json.loads(done.stdout)
 
     def on(self) -> list[int]:
         """
