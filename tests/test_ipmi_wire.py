@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from powercoord.drivers.ipmi import (
+    activation,
     boot,
     channel,
     chassis,
     completion,
     lan,
+    opensession,
     rakp,
     rmcp,
     rmcpplus,
@@ -41,12 +43,12 @@ NAME = st.binary(max_size=16)
 # A name of IPMI 1.5 is filled up with zeros, so it cannot end in one.
 NAME15 = NAME.filter(lambda name: not name.endswith(b"\0"))
 FAILURE = st.integers(1, 255)
-ALGORITHMS = st.builds(rakp.Algorithms, BITS6, BITS6, BITS6)
+ALGORITHMS = st.builds(opensession.Algorithms, BITS6, BITS6, BITS6)
 PRIVILEGE = BITS4
 
 OPEN_RESPONSES = st.one_of(
-    st.builds(rakp.OpenResponse, BYTE, st.just(0), PRIVILEGE, WORD, WORD, ALGORITHMS),
-    st.builds(rakp.OpenResponse, BYTE, FAILURE, PRIVILEGE, WORD),
+    st.builds(opensession.OpenResponse, BYTE, st.just(0), PRIVILEGE, WORD, WORD, ALGORITHMS),
+    st.builds(opensession.OpenResponse, BYTE, FAILURE, PRIVILEGE, WORD),
 )
 RAKP2S = st.one_of(
     st.builds(rakp.Rakp2, BYTE, st.just(0), WORD, size(16), size(16), st.binary(max_size=32)),
@@ -105,10 +107,10 @@ MESSAGES: dict[str, tuple[st.SearchStrategy[Any], Callable[[bytes], Any]]] = {
     "OEM packet": (OEM_PACKETS, rmcpplus.Packet.decode),
     "signed packet": (SIGNED_PACKETS, rmcpplus.Packet.decode),
     "open request": (
-        st.builds(rakp.OpenRequest, BYTE, PRIVILEGE, WORD, ALGORITHMS),
-        rakp.OpenRequest.decode,
+        st.builds(opensession.OpenRequest, BYTE, PRIVILEGE, WORD, ALGORITHMS),
+        opensession.OpenRequest.decode,
     ),
-    "open response": (OPEN_RESPONSES, rakp.OpenResponse.decode),
+    "open response": (OPEN_RESPONSES, opensession.OpenResponse.decode),
     "rakp 1": (st.builds(rakp.Rakp1, BYTE, WORD, size(16), bits(5), NAME), rakp.Rakp1.decode),
     "rakp 2": (RAKP2S, rakp.Rakp2.decode),
     "rakp 3": (
@@ -136,20 +138,20 @@ MESSAGES: dict[str, tuple[st.SearchStrategy[Any], Callable[[bytes], Any]]] = {
         channel.CipherSuites.decode,
     ),
     "get session challenge": (
-        st.builds(channel.GetSessionChallenge, BITS4, NAME15),
-        channel.GetSessionChallenge.decode,
+        st.builds(activation.GetSessionChallenge, BITS4, NAME15),
+        activation.GetSessionChallenge.decode,
     ),
     "session challenge": (
-        st.builds(channel.SessionChallenge, WORD, size(16)),
-        channel.SessionChallenge.decode,
+        st.builds(activation.SessionChallenge, WORD, size(16)),
+        activation.SessionChallenge.decode,
     ),
     "activate session": (
-        st.builds(channel.ActivateSession, BITS4, PRIVILEGE, size(16), WORD),
-        channel.ActivateSession.decode,
+        st.builds(activation.ActivateSession, BITS4, PRIVILEGE, size(16), WORD),
+        activation.ActivateSession.decode,
     ),
     "session activated": (
-        st.builds(channel.SessionActivated, BITS4, WORD, WORD, PRIVILEGE),
-        channel.SessionActivated.decode,
+        st.builds(activation.SessionActivated, BITS4, WORD, WORD, PRIVILEGE),
+        activation.SessionActivated.decode,
     ),
     "set privilege": (st.builds(channel.SetPrivilege, PRIVILEGE), channel.SetPrivilege.decode),
     "close session": (st.builds(channel.CloseSession, WORD), channel.CloseSession.decode),
@@ -341,5 +343,5 @@ class WordsTests(SynchronousTestCase):
         """
         RMCP+ status codes come in words and in hexadecimal.
         """
-        self.assertIn("unauthorized name", rakp.status_words(0x0D))
-        self.assertIn("0x77", rakp.status_words(0x77))
+        self.assertIn("unauthorized name", completion.status_words(0x0D))
+        self.assertIn("0x77", completion.status_words(0x77))
