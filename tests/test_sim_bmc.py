@@ -43,7 +43,7 @@ from powercoord.drivers.ipmi.lan import LanRequest, LanResponse
 from powercoord.drivers.ipmi.rmcp import Ping, Pong
 from powercoord.drivers.ipmi.rmcpplus import PAYLOAD_IPMI, Packet
 from powercoord.drivers.ipmi.rmcpplus import outside as outside20
-from powercoord.drivers.ipmi.session15 import Session15, outside
+from powercoord.drivers.ipmi.session15 import AUTH_MD5, Session15, outside, signed
 from powercoord.sim.bmc import Bmc
 from powercoord.sim.faults import Faults
 from powercoord.sim.machine import Latency
@@ -190,8 +190,7 @@ class PrivilegeTests(BmcCase):
         """
         A session begins at user level: it may read, and not change.
         """
-        console = self.console()
-        console.do(SetPrivilege(2))
+        console = Console(make_bmc(self.clock)).log_in(raise_privilege=False)
 
         self.assertFalse(console.power())
         self.assertEqual(INSUFFICIENT_PRIVILEGE, console.control(Control.ON))
@@ -296,6 +295,15 @@ class AboutTheBmcTests(BmcCase):
 
         self.assertEqual(INSUFFICIENT_PRIVILEGE, self.outside(bmc, GetChassisStatus()).code)
         self.assertEqual(INSUFFICIENT_PRIVILEGE, self.outside(bmc, ChassisControl(Control.ON)).code)
+
+    def test_authenticated_outside_a_session(self) -> None:
+        """
+        A packet of IPMI 1.5 with a code but without a session is not answered.
+        """
+        request = LanRequest(6, 0x38, GetAuthCapabilities(4).encode())
+        packet = signed(AUTH_MD5, b"secret", 0, 0, request.encode())
+
+        self.assertIsNone(make_bmc(self.clock).receive(packet.encode()))
 
     def test_unknown_command(self) -> None:
         """

@@ -9,6 +9,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from powercoord.drivers.ipmi.chassis import Control
+from powercoord.drivers.ipmi.rmcp import Ping
 from powercoord.sim.__main__ import arguments, fleet_for
 from powercoord.sim.faults import Faults
 from powercoord.sim.fleet import SimulatedFleet, addresses
@@ -103,6 +104,18 @@ class FleetTests(SynchronousTestCase):
         shown = repr(fleet.bmcs[0]) + repr(fleet.bmcs[0].bmc)
         self.assertNotIn("secret", shown)
         self.assertNotIn("changed", shown)
+
+    def test_stop(self) -> None:
+        """
+        A fleet that stops leaves no timer.
+        """
+        fleet = SimulatedFleet(self.clock, 2)
+        fleet.set_faults(1, Faults(reply_delay=3.0))
+        fleet.bmcs[1].receive(Ping(1).encode(), ("127.0.0.1", 4000))
+        owed = len(self.clock.getDelayedCalls())
+        self.successResultOf(fleet.stopService())
+
+        self.assertEqual((1, []), (owed, self.clock.getDelayedCalls()))
 
     def test_brief(self) -> None:
         """

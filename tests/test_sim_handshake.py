@@ -175,6 +175,15 @@ class RepetitionTests(HandshakeCase):
         self.assertEqual(console.rakp1(), console.rakp1())
         self.assertEqual(console.rakp3(), console.rakp3())
 
+    def test_repeated_proof(self) -> None:
+        """
+        A third message that comes again when the session is in use does not set it back.
+        """
+        console = Console(self.bmc()).log_in()
+        console.rakp3()
+
+        self.assertEqual(0, console.control(Control.ON))
+
     def test_other_random_number(self) -> None:
         """
         A first message with another random number begins anew.

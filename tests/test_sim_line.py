@@ -102,6 +102,17 @@ class LineTests(SynchronousTestCase):
 
         self.assertEqual([], self.clock.getDelayedCalls())
 
+    def test_stop_afterwards(self) -> None:
+        """
+        Answers that have arrived are not under way any more.
+        """
+        self.bmc.faults = Faults(reply_delay=2.0)
+        self.ping(1)
+        self.clock.advance(2.0)
+        self.line.stop()
+
+        self.assertEqual([(1, PEER)], self.sent)
+
     def test_bound(self) -> None:
         """
         Only so many answers are under way; more are lost.

@@ -131,6 +131,16 @@ class PowerTests(MachineCase):
 
         self.assertEqual([Change(1.0, False), Change(9.0, True)], machine.changes)
 
+    def test_cycle_and_minimum_off_time(self) -> None:
+        """
+        A BMC's own cycle respects what its power supply likes.
+        """
+        machine = self.machine(Latency(cycle=1.0, minimum_off=5.0), on=True)
+        machine.perform("cycle")
+        self.after(machine, 100.0)
+
+        self.assertEqual([Change(0.0, False), Change(5.0, True)], machine.changes)
+
     def test_reset(self) -> None:
         """
         A reset starts anew without taking power away.
@@ -227,9 +237,11 @@ class BootTests(MachineCase):
         machine = self.machine(Latency(on=90.0))
         machine.set_boot(BootFlags(Device.PXE), 60.0)
         machine.perform("on")
-        self.after(machine, 90.0)
+        self.clock.advance(80.0)
+        chosen = machine.boot_flags().device
+        self.after(machine, 10.0)
 
-        self.assertEqual([Device.PXE], machine.booted)
+        self.assertEqual((Device.PXE, [Device.PXE]), (chosen, machine.booted))
 
 
 class AnyOrderTests(HypothesisNotes, MachineCase):
