@@ -71,6 +71,7 @@ EXPECTED: dict[Path, int] = {
     ("table", "inline", "r"): 21,
     ("table", "sub table"): 23,
     ("table", "sub table", "key"): 24,
+    ("table", "sub table", "more"): 26,
     ("table", "sub table", "last"): 27,
     ("many", 0, "one"): 30,
     ("many", 1): 31,

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: MIT
+"""
+Write the tables of docs/operators.md from the code that defines what is in them.
+
+Without an argument the page is written anew; with ``--check`` it is only said whether it is current.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from enum import Enum
+from pathlib import Path
+from types import NoneType
+from typing import Any, get_args, get_origin
+
+import click
+from attrs import NOTHING, resolve_types
+
+from powercoord.cli.exits import MEANINGS
+from powercoord.cli.root import main as command_line
+from powercoord.config.keys import keys_of
+from powercoord.config.parse import TABLES
+from powercoord.config.timing import TimingTable
+from powercoord.drivers.ipmi.settings import IpmiSettings
+from powercoord.duration import format_duration
+from powercoord.model import Timing
+from powercoord.settings import Described, describe
+from powercoord.strict import Count, Moment, Patience, Seconds, Tries
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "operators.md"
+MARKED = re.compile(r"(<!-- from the code: (\w+) -->\n).*?(<!-- so far -->)", re.DOTALL)
+
+# One driver's settings have a table here each.
+DRIVERS: Mapping[str, type] = {"ipmi": IpmiSettings}
+
+CHANGING = ("on", "off", "cycle", "reset", "boot")
+
+HEADINGS = {
+    "server": "`[server]`",
+    "region": "`[region]`",
+    "timing": "`[timing]`, and `timing` of a driver, a group or a node",
+    "fleet": "`[fleet]`",
+    "endpoints": "`[endpoints]`",
+    "drivers": "`[drivers.NAME]`, beside the driver's own settings",
+    "groups": "`[groups.NAME]`",
+    "nodes": '`[nodes."NODESET"]`, beside the settings of its driver',
+}
+
+TYPES: Mapping[Any, str] = {
+    str: "text",
+    int: "number",
+    float: "time or number",
+    bool: "true, false",
+    Count: "number from 1",
+    Tries: "number from 0",
+    Seconds: "time",
+    Moment: "time above 0",
+    Patience: "time",
+    TimingTable: "table",
+}
+
+
+def current() -> str:
+    """
+    The page with its tables as the code is now.
+    """
+    return MARKED.sub(
+        lambda found: f"{found[1]}\n{SECTIONS[found[2]]().rstrip()}\n\n{found[3]}", PAGE.read_text("utf-8")
+    )
+
+
+def configuration() -> str:
+    """
+    A table for each table of the configuration file.
+    """
+    return "".join(f"### {HEADINGS[name]}\n\n{_keys(table)}\n" for name, table in TABLES.items())
+
+
+def settings() -> str:
+    """
+    A table for each driver.
+    """
+    return "".join(f"### `{name}`\n\n{_settings(kind)}\n" for name, kind in DRIVERS.items())
+
+
+def commands() -> str:
+    """
+    What each command takes; what all that change power take stands once.
+    """
+    context = click.Context(command_line, info_name="powercoord")
+    words = ", ".join(f"`{name}`" for name in CHANGING)
+    known = command_line.commands
+    shared = [
+        option for option in known["off"].params if option.name in {p.name for p in known["boot"].params}
+    ]
+    common = f"### Options of {words}\n\n{_options(shared, context)}"
+    return common + "".join(_command(command, context, shared) for command in known.values())
+
+
+def exits() -> str:
+    """
+    The exit codes.
+    """
+    return _table(("code", "meaning"), ((f"{code}", meaning) for code, meaning in MEANINGS.items()))
+
+
+SECTIONS: Mapping[str, Callable[[], str]] = {
+    "configuration": configuration,
+    "settings": settings,
+    "commands": commands,
+    "exits": exits,
+}
+
+
+def _keys(table: type) -> str:
+    resolve_types(table)
+    rows = []
+    for key in keys_of(table):
+        default = getattr(Timing(), key.name) if table is TimingTable else key.default
+        rows.append((f"`{key.name}`", _type(key.type), _default(default, key.type), key.description))
+    return _table(("key", "what", "default", ""), rows)
+
+
+def _settings(kind: type) -> str:
+    resolve_types(kind)
+    return _table(("key", "what", "default", ""), map(_setting, describe(kind)))
+
+
+def _setting(described: Described) -> tuple[str, str, str, str]:
+    choices = [f"`{word}`" for word, _ in described.setting.choices]
+    which = "One of" if _single(described) else "Any of"
+    text = f"{described.setting.description} {which} {', '.join(choices)}."
+    default = NOTHING if described.required else described.default
+    secret = " (secret)" if described.setting.secret else ""
+    return (
+        f"`{described.name}`",
+        _type(described.type) + secret,
+        _default(default, described.type),
+        text if choices else described.setting.description,
+    )
+
+
+def _single(described: Described) -> bool:
+    return get_origin(described.type) not in (tuple, frozenset)
+
+
+def _type(kind: Any) -> str:
+    kinds = [each for each in get_args(kind) if each not in (NoneType, Ellipsis)]
+    if get_origin(kind) in (tuple, frozenset):
+        return f"list of {_type(kinds[0])}s"
+    if kinds:
+        return _type(kinds[0])
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return "word"
+    return TYPES[kind]
+
+
+def _default(value: Any, kind: Any) -> str:  # noqa: PLR0911 - one for each kind of value
+    match value:
+        case _ if value is NOTHING:
+            return "needed"
+        case None | "" | () | TimingTable():
+            return ""
+        case bool():
+            return f"`{str(value).lower()}`"
+        case Enum():
+            return f"`{value.value}`"
+        case float() if kind is not float:
+            return f"`{format_duration(value)}`"
+        case tuple():
+            return ", ".join(f"`{each}`" for each in value)
+        case _:
+            return f"`{value}`"
+
+
+def _command(command: click.Command, parent: click.Context, shared: Sequence[click.Parameter]) -> str:
+    context = click.Context(command, info_name=command.name, parent=parent)
+    usage = f"powercoord {command.name} {' '.join(command.collect_usage_pieces(context))}"
+    text = " ".join((command.help or "").split())
+    elsewhere = {parameter.name for parameter in shared} if command.name in CHANGING else set()
+    own = [parameter for parameter in command.params if parameter.name not in elsewhere]
+    return (
+        f"### `powercoord {command.name}`\n\n```console\n$ {usage}\n```\n\n{text}\n\n{_options(own, context)}"
+    )
+
+
+def _options(parameters: Iterable[click.Parameter], context: click.Context) -> str:
+    records = [parameter.get_help_record(context) for parameter in parameters]
+    rows = [(f"`{record[0]}`", " ".join(record[1].split())) for record in records if record and record[1]]
+    return _table(("option", ""), rows) + "\n" if rows else ""
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    def lines() -> Iterator[str]:
+        yield f"| {' | '.join(heads)} |"
+        yield f"|{'---|' * len(heads)}"
+        for row in rows:
+            yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
+
+    return "\n".join(lines()) + "\n"
+
+
+def main(words: Sequence[str]) -> int:
+    """
+    Write the page, or say that it is not current.
+    """
+    text = current()
+    if "--check" not in words:
+        PAGE.write_text(text, "utf-8")
+    elif text != PAGE.read_text("utf-8"):
+        print("docs/operators.md is not current; run scripts/operators_reference.py")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
