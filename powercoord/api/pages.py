@@ -60,7 +60,7 @@ def spread(forms: Sequence[Form]) -> tuple[bytes, bytes | None]:
 
 def _shortened(form: Form) -> Form:
     form = {name: value for name, value in form.items() if name != "superseded"}
-    if "outcome" in form:
+    if isinstance(form.get("outcome"), dict):
         form["outcome"] = _shortened(form["outcome"])
     if "text" in form:
         form["text"] = form["text"][:24]
