@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-from attrs import define, field
+from attrs import define
 
-from powercoord.entries import Accepted, Ended, Entry, Followed
+from powercoord.entries import Accepted, Ended, Followed
 from powercoord.errors import BadRequest, PowerActionAlreadyInProgress, PowerActionFail, Stale
-from powercoord.model import CancelResult, Disposition, Failed, Node, Outcome, Request, Superseded
+from powercoord.model import CancelResult, Disposition, Node, Outcome, Request, Superseded, Verb
 from powercoord.registry.action import PowerAction
+from powercoord.registry.batch import Batch, Orphan
 from powercoord.registry.lane import Lane
 from powercoord.registry.lattice import Append, Join, RefuseBusy, RefuseOff, Wish, decide, follows
 from powercoord.registry.requests import SeenRequests
@@ -24,30 +25,14 @@ from powercoord.registry.surroundings import Surroundings
 from powercoord.registry.verbs import ACTIONS
 from powercoord.registry.waiters import Ticket, Waiter
 
-
-@define(eq=False)
-class Batch:
-    """
-    What several requests, decided one after the other, have changed.
-
-    :param cancels: in play, to be cancelled once this is durable.
-    :param answered: settled, to be told once this is durable.
-    """
-
-    entries: list[Entry] = field(factory=list)
-    waiters: list[Waiter] = field(factory=list)
-    actions: list[tuple[Lane, PowerAction]] = field(factory=list)
-    cancels: list[PowerAction] = field(factory=list)
-    ended: list[PowerAction] = field(factory=list)
-    answered: list[Waiter] = field(factory=list)
+_YEAR = 366 * 86400.0
+_BOOTING = frozenset({Verb.ON, Verb.CYCLE, Verb.RESET, Verb.BOOT})
 
 
 @define(eq=False)
 class Acceptance:
     """
     Puts requests into lanes.
-
-    :param lane: gives a node's lane.
     """
 
     _world: Surroundings
@@ -71,22 +56,39 @@ class Acceptance:
 
         :raises RequestRefused: and then nothing has changed.
         """
-        self._check(request)
-        if lane.last_sequence is not None and (request.sequence or lane.last_sequence) < lane.last_sequence:
-            raise Stale(
-                f"{node.name}: sequence {request.sequence} came after {lane.last_sequence}; nothing was done"
-            )
+        _check(request)
+        _check_order(request, lane)
+        batch.touches(lane)
         action, disposition, superseded = self._place(request, node, lane, batch)
-        waiter = Waiter(request, self._world.clock.seconds(), action.id)
-        action.join(waiter)
+        waiter = Waiter(request, self._world.clock.seconds(), action.id, self._seen.answered)
+        batch.move(waiter, None, action)
         if request.sequence is not None:
             lane.last_sequence = request.sequence
         self._seen.add(waiter)
-        batch.waiters.append(waiter)
         batch.entries.append(self._accepted(request, action, disposition, superseded))
         for identity in superseded:
             self._supersede(lane, lane.action(identity), action, batch)
         return Ticket(waiter, action.id, node.name, request.request_id, disposition, superseded)
+
+    def end_waiting(self, lane: Lane, action: PowerAction, outcome: Outcome, batch: Batch) -> None:
+        """
+        An action ends that never had its turn.
+        """
+        batch.touches(lane)
+        lane.waiting.remove(action)
+        batch.entries.append(Ended(self._world.now(), action.node.name, action.id, outcome))
+        batch.entries.extend(action.answer(waiter, outcome) for waiter in action.waiters)
+        batch.ended.append((action, action.waiters))
+        action.waiters = []
+        action.outcome = outcome
+
+    def undo(self, batch: Batch) -> list[Orphan]:
+        """
+        Take a batch back; returns those who have lost their action meanwhile.
+        """
+        for waiter in batch.accepted():
+            self._seen.forget(waiter)
+        return batch.undo()
 
     def _place(
         self, request: Request, node: Node, lane: Lane, batch: Batch
@@ -105,37 +107,16 @@ class Acceptance:
             raise PowerActionFail(f"{node.name}: reset is refused, an off comes first (action {decision.by})")
         if isinstance(decision, Join):
             return lane.action(decision.id), Disposition.JOINED, decision.supersede
-        disposition = self._disposition(lane, decision)
+        disposition = _disposition(lane, decision)
         superseded = decision.supersede + ((decision.cancel,) if decision.cancel else ())
         return self._append(wish, node, lane, batch), disposition, superseded
-
-    def undo(self, batch: Batch, outcome: Failed) -> None:
-        """
-        The batch did not become durable: take out what it put in.
-
-        A waiter that followed into it has lost its action, and is told so.
-        """
-        fresh = set(map(id, batch.waiters))
-        for lane, action in batch.actions:
-            if action in lane.waiting:
-                lane.waiting.remove(action)
-            for waiter in action.waiters:
-                if id(waiter) not in fresh:
-                    waiter.settle(outcome)
-                    batch.answered.append(waiter)
-            action.waiters = []
-            action.outcome = outcome
-        for waiter in batch.waiters:
-            self._seen.forget(waiter)
-        for action in batch.cancels:
-            action.superseded_by = None
 
     def _append(self, wish: Wish, node: Node, lane: Lane, batch: Batch) -> PowerAction:
         action = ACTIONS[wish.verb](
             id=self._new_id(), node=node, wish=wish, world=self._world, since=self._world.now()
         )
         lane.waiting.append(action)
-        batch.actions.append((lane, action))
+        batch.started.append(action)
         return action
 
     def _accepted(
@@ -150,47 +131,48 @@ class Acceptance:
         Let one action take another's place, and its waiters where it can.
         """
         now = self._world.now()
-        for waiter in [w for w in old.waiters if follows(_wish(w.request), new.wish)]:
-            old.waiters.remove(waiter)
-            new.join(waiter)
+        staying = []
+        for waiter in old.waiters:
+            if not follows(_wish(waiter.request), new.wish):
+                staying.append(waiter)
+                continue
+            batch.move(waiter, old, new)
             batch.entries.append(Followed(now, lane.node.name, waiter.request.request_id, new.id))
+        old.waiters = staying
         old.supersede(new.id, new.wish.verb)
         if old is lane.in_play:
             batch.cancels.append(old)
-            return
-        lane.waiting.remove(old)
-        self.end_waiting(old, Superseded(new.id, new.wish.verb, CancelResult.NOT_STARTED), batch)
-
-    def end_waiting(self, action: PowerAction, outcome: Outcome, batch: Batch) -> None:
-        """
-        An action ends that never had its turn.
-        """
-        batch.entries.append(Ended(self._world.now(), action.node.name, action.id, outcome))
-        batch.entries.extend(action.answer(waiter, outcome) for waiter in action.waiters)
-        batch.answered.extend(action.waiters)
-        batch.ended.append(action)
-        action.waiters = []
-        action.outcome = outcome
-
-    @staticmethod
-    def _disposition(lane: Lane, decision: Append) -> Disposition:
-        if decision.supersede or decision.cancel:
-            return Disposition.SUPERSEDING
-        return Disposition.STARTED if lane.empty else Disposition.QUEUED
-
-    @staticmethod
-    def _check_order(request: Request, lane: Lane) -> None:
-        last = lane.last_sequence
-        if last is not None and request.sequence is not None and request.sequence < last:
-            raise Stale(f"{request.node}: sequence {request.sequence} came after {last}; nothing was done")
-
-    @staticmethod
-    def _check(request: Request) -> None:
-        if request.deadline is not None and not request.deadline > 0:
-            raise BadRequest(f"{request.node}: deadline is {request.deadline:g} s; it must be above 0")
+        else:
+            outcome = Superseded(new.id, new.wish.verb, CancelResult.NOT_STARTED)
+            self.end_waiting(lane, old, outcome, batch)
 
 
 _EMPTY = Append()
+
+
+def _disposition(lane: Lane, decision: Append) -> Disposition:
+    if decision.supersede or decision.cancel:
+        return Disposition.SUPERSEDING
+    return Disposition.STARTED if lane.empty else Disposition.QUEUED
+
+
+def _check_order(request: Request, lane: Lane) -> None:
+    last = lane.last_sequence
+    if last is not None and request.sequence is not None and request.sequence < last:
+        raise Stale(f"{request.node}: sequence {request.sequence} came after {last}; nothing was done")
+
+
+def _check(request: Request) -> None:
+    if request.deadline is not None and not 0 < request.deadline <= _YEAR:
+        raise BadRequest(
+            f"{request.node}: deadline is {request.deadline:g} s; it must be above 0 and at most a year"
+        )
+    if request.boot is None and request.verb is Verb.BOOT:
+        raise BadRequest(f"{request.node}: boot needs a boot device")
+    if request.boot is not None and request.verb not in _BOOTING:
+        raise BadRequest(
+            f"{request.node}: {request.verb.value} takes no boot device; on, cycle, reset and boot do"
+        )
 
 
 def _wish(request: Request) -> Wish:

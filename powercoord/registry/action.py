@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from powercoord.entries import Answered, Entered, Entry
-from powercoord.errors import PowercoordError
+from powercoord.errors import JournalUnavailable, PowerActionFail, PowercoordError
 from powercoord.interfaces import IPowerAction
 from powercoord.model import (
     ActionView,
@@ -37,10 +37,12 @@ from powercoord.model import (
     Verb,
     Wait,
 )
+from powercoord.registry.audience import Audience
 from powercoord.registry.gates import Priority
-from powercoord.registry.latechange import LateChange
+from powercoord.registry.latechange import LateChanges
 from powercoord.registry.lattice import Seat, Wish
-from powercoord.registry.steps import Steps, Stopped
+from powercoord.registry.patience import Patience
+from powercoord.registry.steps import Expired, Steps, Stopped
 from powercoord.registry.surroundings import Surroundings
 from powercoord.registry.waiters import Waiter
 
@@ -53,8 +55,9 @@ class PowerAction(ABC):
     """
     One action in a lane.  A subclass for each verb says how it is done.
 
-    :param late_change: a command sent before this action may still take effect
-        (note [Late change]).
+    :param late: what was sent before this action may still take effect (note
+        [Late change]).
+    :param expiry: fires when nobody waits any longer for its turn to come.
     """
 
     priority: ClassVar[Priority] = Priority.CHANGE
@@ -64,7 +67,7 @@ class PowerAction(ABC):
     wish: Wish
     world: Surroundings
     since: datetime
-    late_change: LateChange | None = field(default=None, init=False)
+    late: LateChanges = field(default=LateChanges(), init=False)
     durable: bool = field(default=False, init=False)
     waiters: list[Waiter] = field(factory=list, init=False)
     phase: Phase = field(default=Phase.QUEUED, init=False)
@@ -72,17 +75,18 @@ class PowerAction(ABC):
     outcome: Outcome | None = field(default=None, init=False)
     superseded_by: tuple[str, Verb] | None = field(default=None, init=False)
     cancel_result: CancelResult = field(default=CancelResult.NOT_STARTED, init=False)
+    patience: Patience = field(default=Patience(), init=False)
+    expiry: IDelayedCall | None = field(default=None, init=False)
     steps: Steps = field(init=False)
-    _clock_started: float | None = field(default=None, init=False)
-    _named_limit: float = field(default=0.0, init=False)
-    _unlimited: bool = field(default=False, init=False)
+    _turn: float | None = field(default=None, init=False)
+    _accepted: bool = field(default=False, init=False)
     _cancelled_by: str | None = field(default=None, init=False)
     _interrupted: str | None = field(default=None, init=False)
     _cancel_timer: IDelayedCall | None = field(default=None, init=False)
-    _quiet: list[Deferred[CancelResult]] = field(factory=list, init=False)
+    _quiet: Audience[CancelResult] | None = field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.steps = Steps(self.world, self.node, self.priority, self.deadline, self.node.name)
+        self.steps = Steps(self.world, self.node, self.priority, self.deadline, self.overdue, self.node.name)
 
     @property
     def cancelling(self) -> bool:
@@ -116,17 +120,30 @@ class PowerAction(ABC):
             superseded_by=self.superseded_by[0] if self.superseded_by else None,
         )
 
+    def turn(self) -> float:
+        """
+        When its turn came; now, if that is still to come: a queue is no failure.
+        """
+        return self.world.clock.seconds() if self._turn is None else self._turn
+
     def deadline(self) -> float:
         """
         When it must have ended, in seconds on the clock.
-
-        The latest that a waiter named; where one named none, the node's own
-        time, counted from when it was its turn: a queue is no failure.
         """
-        if self._named_limit and not self._unlimited:
-            return self._named_limit
-        started = self._clock_started
-        return (self.world.clock.seconds() if started is None else started) + self.node.timing.action
+        return self.patience.end(self.turn() + self.node.timing.action)
+
+    def expires(self) -> float | None:
+        """
+        When it is too late to begin; ``None``: never.
+        """
+        return self.patience.expiry()
+
+    def overdue(self) -> bool:
+        """
+        Whether it is too late to begin.
+        """
+        limit = self.expires()
+        return limit is not None and limit <= self.world.clock.seconds()
 
     def join(self, waiter: Waiter) -> None:
         """
@@ -134,47 +151,43 @@ class PowerAction(ABC):
         """
         waiter.action = self.id
         self.waiters.append(waiter)
-        if waiter.request.deadline is None:
-            self._unlimited = True
-        else:
-            self._named_limit = max(self._named_limit, waiter.accepted_at + waiter.request.deadline)
-        self.steps.nudge()
+        self.patience = self.patience.with_request(waiter.request, waiter.accepted_at)
 
-    def feared(self, change: Goal) -> float:
+    def leave(self, waiter: Waiter, patience: Patience) -> None:
         """
-        Until when an earlier command may still make this change; 0: never.
+        One who joined and was not accepted after all, when patience was that.
         """
-        late = self.late_change
-        return late.until if late is not None and late.goal is change else 0.0
+        self.patience = patience
+        if waiter in self.waiters:
+            self.waiters.remove(waiter)
 
-    def left_behind(self) -> LateChange | None:
+    def left_behind(self) -> LateChanges:
         """
-        What this action may still cause after it has ended.
+        What this action, and those before it, may still cause after it has ended.
         """
-        if not self.steps.sent or isinstance(self.outcome, Done):
-            return None
+        if not self.steps.sent or isinstance(self.outcome, Done) or self.half == "boot":
+            return self.late
         goal = Goal.OFF if self.half in ("off", "soft") else Goal.ON
-        return LateChange(goal, self.world.clock.seconds() + self.node.timing.settle)
+        return self.late.with_change(goal, self.world.clock.seconds() + self.node.timing.settle)
 
     async def run(self) -> Outcome:
         """
         Do it; returns when it is quiet, however it went.  Never raises.
         """
-        self.start_clock()
+        self.turn_came()
         try:
             outcome = await self.perform()
         except Stopped:
-            self.cancel_result = self.steps.cancel_result(remained=self.remained())
-            outcome = self._stopped_outcome()
+            outcome = None
+        except Expired:
+            outcome = self.expired()
         except PowercoordError as error:
             outcome = Failed(error.code, f"{self.node.name}: {error}", error.retryable)
         except Exception:  # noqa: BLE001 - a fault of ours must end as an outcome, not as a stuck lane
             _log.failure("fault in action {action} on {node}", action=self.id, node=self.node.name)
             outcome = Unknown(f"{self.node.name}: fault in the coordinator; the log has the details")
-        if self._cancelled_by is not None and not isinstance(outcome, Cancelled | Superseded | Interrupted):
-            self.cancel_result = CancelResult.TOO_LATE if self.steps.sent else CancelResult.NOT_STARTED
-            outcome = self._stopped_outcome()
-        return outcome
+        self.cancel_result = self.steps.cancel_result(remained=self.remained())
+        return self._stopped_outcome() if outcome is None or self._cancelled_by is not None else outcome
 
     @abstractmethod
     async def perform(self) -> Outcome:
@@ -189,17 +202,18 @@ class PowerAction(ABC):
         """
         Whether a cancel now would withhold a command that was still to come.
         """
-        return False
+        return not self._accepted
 
     def cancel(self, by: str) -> Deferred[CancelResult]:
         """
         Stop; fires when it is quiet and says how far it had come.
         """
-        if self.outcome is not None:
+        if self.outcome is not None and self.phase is Phase.DONE:
             return succeed(self.cancel_result)
-        quiet: Deferred[CancelResult] = Deferred(self._quiet.remove)
-        self._quiet.append(quiet)
-        if self._cancelled_by is None:
+        if self._quiet is None:
+            self._quiet = Audience()
+        quiet = self._quiet.join()
+        if self._cancelled_by is None and self.outcome is None:
             self._cancelled_by = by
             self.phase = Phase.CANCELLING
             self._note(self.entered(Phase.CANCELLING, text=by))
@@ -220,17 +234,34 @@ class PowerAction(ABC):
         self._interrupted = text
         self.cancel(text)
 
-    def over(self, outcome: Outcome) -> None:
+    def expired(self) -> Failed:
+        """
+        How it ends when its waiters' time was over before its turn came.
+        """
+        named = max((waiter.request.deadline or 0.0 for waiter in self.waiters), default=0.0)
+        text = f"{self.node.name}: the deadline of {named:g} s passed before its turn came; nothing was sent"
+        return Failed(PowerActionFail.__name__, text, retryable=True, timeout=named)
+
+    def reopen(self, waiters: list[Waiter]) -> None:
+        """
+        It ended waiting, and that did not become durable: it waits again.
+        """
+        self.outcome = None
+        self.superseded_by = None
+        self.waiters = waiters
+        for waiter in waiters:
+            waiter.unsettle()
+
+    def over(self) -> None:
         """
         It has ended, and that is written; let those know who cancelled it.
         """
-        self.outcome = outcome
         self.phase = Phase.DONE
-        if self._cancel_timer is not None and self._cancel_timer.active():
-            self._cancel_timer.cancel()
-        quiet, self._quiet = self._quiet, []
-        for deferred in quiet:
-            deferred.callback(self.cancel_result)
+        for timer in (self._cancel_timer, self.expiry):
+            if timer is not None and timer.active():
+                timer.cancel()
+        if self._quiet is not None:
+            self._quiet.tell(self.cancel_result)
 
     def answer(self, waiter: Waiter, outcome: Outcome) -> Answered:
         """
@@ -245,33 +276,43 @@ class PowerAction(ABC):
         """
         return Entered(self.world.now(), self.node.name, self.id, phase, half, text)
 
-    async def enter(self, phase: Phase, half: str = "") -> None:
+    async def enter(self, phase: Phase, half: str = "", text: str = "") -> None:
         """
-        Enter a phase, once that is durable.
+        Enter a phase, once that is durable; nothing is begun that is not written.
+
+        What has begun is brought to its end, whatever becomes of the journal.
         """
-        await self.steps.write(self.entered(phase, half))
+        try:
+            await self.world.write([self.entered(phase, half, text)])
+        except JournalUnavailable as error:
+            if not self.steps.sent:
+                raise
+            _log.error("{action}: {phase} is not durable: {error}", action=self.id, phase=phase, error=error)
+        self.steps.check()
         self.phase, self.half = phase, half
 
     async def commanded(self) -> None:
         """
         The BMC accepted all there is to send: answer who asked for no more.
         """
+        self._accepted = True
         content = [waiter for waiter in self.waiters if waiter.request.wait is Wait.NONE]
-        if content:
-            self.waiters = [waiter for waiter in self.waiters if waiter not in content]
-            outcome = Done(How.COMMANDED, PowerState.UNKNOWN, Wait.NONE, "accepted by the BMC, not verified")
-            entries = [self.answer(waiter, outcome) for waiter in content]
-            try:
-                await self.world.write(entries)
-            finally:
-                for waiter in content:
-                    waiter.tell()
+        if not content:
+            return
+        self.waiters = [waiter for waiter in self.waiters if waiter.request.wait is not Wait.NONE]
+        outcome = Done(How.COMMANDED, PowerState.UNKNOWN, Wait.NONE, "accepted by the BMC, not verified")
+        try:
+            await self.world.write([self.answer(waiter, outcome) for waiter in content])
+        except JournalUnavailable as error:
+            _log.error("answers of {action} are not durable: {error}", action=self.id, error=error)
+        for waiter in content:
+            waiter.tell()
 
-    def start_clock(self) -> None:
+    def turn_came(self) -> None:
         """
-        Count the node's own time from now.
+        The node's own time counts from here.
         """
-        self._clock_started = self.world.clock.seconds()
+        self._turn = self.world.clock.seconds()
 
     def _stopped_outcome(self) -> Outcome:
         if self.superseded_by is not None:

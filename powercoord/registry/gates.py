@@ -5,6 +5,13 @@ The queues that an action passes before anything is sent.
 Two kinds of slot: an endpoint's, held for one operation on the wire, and a
 start's, held from "commanded on" until the node is seen on and its group has
 settled.  Contract, section 6.
+
+# Note [One at the door]
+
+Who is let in may be through at once, and release the slot before the one who
+let it in is done.  That must not let in the next from within: ten thousand
+would be as many frames of the stack.  So whoever is letting in goes on, and a
+release meanwhile only makes room.
 """
 
 from __future__ import annotations
@@ -17,7 +24,7 @@ from itertools import count
 
 from attrs import define, field, frozen
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from powercoord.model import Limit, Target
 
@@ -67,8 +74,29 @@ class _Endpoint:
     """
 
     limit: int
+    admitting: bool = False
     talking: set[str] = field(factory=set)
     waiting: list[tuple[int, int, _AtEndpoint]] = field(factory=list)
+
+
+def _first_free(endpoint: _Endpoint) -> _AtEndpoint | None:
+    """
+    Take out the first who still waits, and whose node nobody is talking to.
+    """
+    held_back = []
+    found: _AtEndpoint | None = None
+    while endpoint.waiting and found is None:
+        place = heappop(endpoint.waiting)
+        waiting = place[2]
+        if waiting.granted.called:
+            continue
+        if waiting.selector in endpoint.talking:
+            held_back.append(place)
+        else:
+            found = waiting
+    for place in held_back:
+        heappush(endpoint.waiting, place)
+    return found
 
 
 @define(eq=False)
@@ -97,19 +125,16 @@ class EndpointGate:
         return granted
 
     def _admit(self, name: str, endpoint: _Endpoint) -> None:
-        held_back = []
-        while endpoint.waiting and len(endpoint.talking) < endpoint.limit:
-            place = heappop(endpoint.waiting)
-            waiting = place[2]
-            if waiting.granted.called:
-                continue
-            if waiting.selector in endpoint.talking:
-                held_back.append(place)
-                continue
-            endpoint.talking.add(waiting.selector)
-            waiting.granted.callback(Slot(self._releaser(name, endpoint, waiting.selector)))
-        for place in held_back:
-            heappush(endpoint.waiting, place)
+        """
+        Let in who may; see note [One at the door].
+        """
+        if endpoint.admitting:
+            return
+        endpoint.admitting = True
+        while len(endpoint.talking) < endpoint.limit and (next_one := _first_free(endpoint)) is not None:
+            endpoint.talking.add(next_one.selector)
+            next_one.granted.callback(Slot(self._releaser(name, endpoint, next_one.selector)))
+        endpoint.admitting = False
         if not endpoint.waiting and not endpoint.talking:
             self._endpoints.pop(name, None)
 
@@ -148,13 +173,14 @@ class StartGate:
     _starting_fleet: int = field(default=0, init=False)
     _waiting: dict[tuple[str, ...], deque[_Start]] = field(factory=dict, init=False)
     _order: count[int] = field(factory=count, init=False)
-    _settling: set[object] = field(factory=set, init=False)
+    _settling: set[IDelayedCall] = field(factory=set, init=False)
+    _admitting: bool = field(default=False, init=False)
 
     def acquire(self, groups: tuple[str, ...]) -> Deferred[Slot]:
         """
         Fires with a slot in each limited group; cancel it to leave the queue.
         """
-        limited = tuple(g for g in groups if g in self._groups and self._groups[g].max_starting is not None)
+        limited = tuple(name for name in dict.fromkeys(groups) if self._is_limited(name))
         granted: Deferred[Slot] = Deferred(lambda _: None)
         start = _Start(next(self._order), limited, granted)
         if not self._waiting.get(limited) and self._has_room(limited):
@@ -185,13 +211,17 @@ class StartGate:
         """
         settling, self._settling = self._settling, set()
         for timer in settling:
-            timer.cancel()  # type: ignore[attr-defined]
+            timer.cancel()
 
     def starting(self) -> int:
         """
         How many nodes are starting now.
         """
         return self._starting_fleet
+
+    def _is_limited(self, group: str) -> bool:
+        limit = self._groups.get(group)
+        return limit is not None and limit.max_starting is not None
 
     def _has_room(self, groups: tuple[str, ...]) -> bool:
         most = self._fleet.max_starting
@@ -213,11 +243,14 @@ class StartGate:
         start.granted.callback(Slot(release))
 
     def _admit(self) -> None:
-        while True:
-            oldest = self._oldest_with_room()
-            if oldest is None:
-                return
-            self._grant(oldest)
+        """
+        Let in who may; see note [One at the door].
+        """
+        if not self._admitting:
+            self._admitting = True
+            while (oldest := self._oldest_with_room()) is not None:
+                self._grant(oldest)
+            self._admitting = False
 
     def _oldest_with_room(self) -> _Start | None:
         best: deque[_Start] | None = None

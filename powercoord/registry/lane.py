@@ -11,7 +11,7 @@ from attrs import define, field
 
 from powercoord.model import Node
 from powercoord.registry.action import PowerAction
-from powercoord.registry.latechange import LateChange
+from powercoord.registry.latechange import LateChanges
 from powercoord.registry.lattice import LaneSeats
 
 
@@ -26,7 +26,7 @@ class Lane:
     _closing: bool = field(default=False, init=False)
     waiting: list[PowerAction] = field(factory=list, init=False)
     last_sequence: int | None = field(default=None, init=False)
-    late_change: LateChange | None = field(default=None, init=False)
+    late: LateChanges = field(default=LateChanges(), init=False)
 
     @property
     def empty(self) -> bool:
@@ -63,8 +63,14 @@ class Lane:
         if self.in_play is not None or self._closing or not self.waiting or not self.waiting[0].durable:
             return None
         self.in_play = self.waiting.pop(0)
-        self.in_play.late_change = self.late_change
+        self.in_play.late = self.late
         return self.in_play
+
+    def restore(self, waiting: Iterable[PowerAction]) -> None:
+        """
+        Those are waiting again, but for those that have had their turn since.
+        """
+        self.waiting = [action for action in waiting if action.outcome is None and action is not self.in_play]
 
     def finished(self, action: PowerAction) -> None:
         """
@@ -77,7 +83,7 @@ class Lane:
             raise AssertionError(f"{action.id} ended and was not in play on {self.node.name}")
         self.in_play = None
         self._closing = True
-        self.late_change = action.left_behind()
+        self.late = action.left_behind()
 
     def opened(self) -> None:
         """

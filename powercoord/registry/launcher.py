@@ -29,16 +29,26 @@ class Launcher:
     _clock: IReactorTime
     _start: Callable[[PowerAction], None]
     _offs: deque[PowerAction] = field(factory=deque, init=False)
-    _others: deque[PowerAction] = field(factory=deque, init=False)
+    _others: dict[PowerAction, None] = field(factory=dict, init=False)
     _scheduled: bool = field(default=False, init=False)
 
     def add(self, action: PowerAction) -> None:
         """
         Start it soon: an off in the next turn of the reactor.
         """
-        queue = self._offs if action.priority is Priority.OFF else self._others
-        queue.append(action)
+        if action.priority is Priority.OFF:
+            self._offs.append(action)
+        else:
+            self._others[action] = None
         self._schedule()
+
+    def hasten(self, action: PowerAction) -> None:
+        """
+        Nobody wants it any more: what waits for its end need not wait its turn.
+        """
+        if action in self._others:
+            del self._others[action]
+            self._offs.append(action)
 
     def _schedule(self) -> None:
         if not self._scheduled and (self._offs or self._others):
@@ -48,8 +58,10 @@ class Launcher:
     def _launch(self) -> None:
         self._scheduled = False
         for _ in range(_SLICE):
-            queue = self._offs or self._others
-            if not queue:
-                break
-            self._start(queue.popleft())
+            if self._offs:
+                self._start(self._offs.popleft())
+            elif self._others:
+                action = next(iter(self._others))
+                del self._others[action]
+                self._start(action)
         self._schedule()

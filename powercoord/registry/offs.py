@@ -87,7 +87,7 @@ class PowerOff(Reaching):
         """
         if not self._on_may_come():
             return False
-        await self.steps.pause_until(self.feared(Goal.ON))
+        await self.steps.pause_until(self.late.until(Goal.ON))
         return await self._try_read() is PowerState.ON
 
     def _on_may_come(self) -> bool:
@@ -96,7 +96,7 @@ class PowerOff(Reaching):
 
         See note [Late change] in `powercoord.registry.latechange`.
         """
-        return self.feared(Goal.ON) > self.world.clock.seconds()
+        return self.late.until(Goal.ON) > self.world.clock.seconds()
 
 
 @define(eq=False, kw_only=True)
@@ -107,25 +107,41 @@ class SoftOff(PowerOff):
 
     _way: How = field(default=How.GRACEFUL, init=False)
     _soft_sent: bool = field(default=False, init=False)
-    _force_at: float = field(default=inf, init=False)
-    _give_up_at: float = field(default=0.0, init=False)
+
+    def force_at(self) -> float:
+        """
+        When it becomes a hard off; never: infinity.
+        """
+        return self.patience.force(self.turn() + self.node.timing.soft)
 
     def deadline(self) -> float:
         """
-        The soft part's end and what a forced off may take after it.
+        The soft part's end, and what a forced off may take after it.
         """
-        return self._give_up_at if self._force_at == inf else self._force_at + self.node.timing.force
+        if self.force_at() == inf:
+            return self.patience.end(self.turn() + self.node.timing.soft)
+        return max(self.force_at(), self.turn()) + self.node.timing.force
+
+    def expires(self) -> float | None:
+        """
+        Never if it may be forced: a deadline that has passed is one to force at.
+        """
+        return super().expires() if self.force_at() == inf else None
 
     def join(self, waiter: Waiter) -> None:
         """
         The earliest time to force that any waiter named wins.
         """
-        named = waiter.request.deadline
-        limit = waiter.accepted_at + (self.node.timing.soft if named is None else named)
-        if waiter.request.escalate:
-            self._force_at = min(self._force_at, limit)
-        self._give_up_at = max(self._give_up_at, limit)
+        before = self.force_at()
         super().join(waiter)
+        if self.force_at() < before:
+            self.steps.nudge()
+
+    def remained(self) -> bool:
+        """
+        As long as it may still be forced, that is withheld.
+        """
+        return super().remained() or (self._way is How.GRACEFUL and self.force_at() < inf)
 
     def how(self) -> How:
         """
@@ -137,16 +153,18 @@ class SoftOff(PowerOff):
         """
         Ask, wait, then force (unless nobody wants it forced).
         """
-        if self.can(Command.SOFT) and await self._went_softly():
-            return None
-        if self._force_at == inf and self.can(Command.SOFT):
-            return self.unseen(PowerState.OFF)
+        if self.can(Command.SOFT):
+            if self._worth_asking() and await self._went_softly():
+                return None
+            if self.force_at() == inf:
+                return self.unseen(PowerState.OFF)
         self._way = How.FORCED
-        return await self.bring(Command.OFF, PowerState.OFF)
+        return await super().force_off()
+
+    def _worth_asking(self) -> bool:
+        return not self._soft_sent and self.force_at() > self.world.clock.seconds()
 
     async def _went_softly(self) -> bool:
-        if self._soft_sent:
-            return False
         await self.enter(Phase.SENT, "soft")
         self._soft_sent = True
         try:
@@ -154,11 +172,11 @@ class SoftOff(PowerOff):
         except PowerAuthError:
             raise
         except PowerError as error:
-            if self._force_at == inf:
+            if self.force_at() == inf:
                 raise
-            await self.steps.write(self.entered(Phase.VERIFYING, "soft", str(error)))
+            await self.enter(Phase.VERIFYING, "soft", str(error))
             return False
         if accepted:
             await self.commanded()
         await self.enter(Phase.VERIFYING, "soft")
-        return await self.steps.until(PowerState.OFF, lambda: min(self._force_at, self.deadline()))
+        return await self.steps.until(PowerState.OFF, lambda: min(self.force_at(), self.deadline()))

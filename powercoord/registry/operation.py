@@ -80,7 +80,7 @@ class Operation(Generic[T]):
             self.cancelled = True
             callbacks, self._callbacks = self._callbacks, []
             for callback in callbacks:
-                callback()
+                self._guarded(callback)
 
     def tear_down(self) -> None:
         """
@@ -97,8 +97,17 @@ class Operation(Generic[T]):
         if not self._done:
             self._finish()
             if self._driver_call is not None:
-                self._driver_call.cancel()
+                self._guarded(self._driver_call.cancel)
             self._result.errback(Failure(reason))
+
+    def _guarded(self, call: Callable[[], None]) -> None:
+        """
+        Call into the driver; its faults must not stop those who stop it.
+        """
+        try:
+            call()
+        except Exception:  # noqa: BLE001 - whatever it is, the operation ends
+            _log.failure("driver fault while stopping {what}", what=self._what)
 
     def _over(self, result: T) -> None:
         if not self._done:
@@ -109,14 +118,26 @@ class Operation(Generic[T]):
         """
         Pass on what the driver says; of a call torn down nobody wants to know.
         """
-        if self._done:
-            return
-        self._finish()
-        if not failure.check(PowercoordError):
-            _log.failure("driver fault in {what}", failure, what=self._what)
-            reason = f"{self._what}: fault in the driver ({type(failure.value).__name__})"
-            failure = Failure(PowerConnError(reason, sent=self.sent))
-        self._result.errback(failure)
+        if not self._done:
+            self._finish()
+            self._result.errback(Failure(self._reason(failure)))
+
+    def _reason(self, failure: Failure) -> PowercoordError:
+        """
+        Why it failed, as the registry may hear it.
+
+        After a lost answer only a read can tell, whether the driver says so or
+        only called `sending`.
+        """
+        error = failure.value
+        if isinstance(error, OperationCancelled) and not self.cancelled:
+            return PowerConnError(f"{self._what}: the driver gave up unasked", sent=error.sent or self.sent)
+        if isinstance(error, OperationCancelled | PowerConnError):
+            error.sent = error.sent or self.sent
+        if isinstance(error, PowercoordError):
+            return error
+        _log.failure("driver fault in {what}", failure, what=self._what)
+        return PowerConnError(f"{self._what}: fault in the driver ({type(error).__name__})", sent=self.sent)
 
     def _finish(self) -> None:
         self._done = True

@@ -17,7 +17,9 @@ from powercoord.errors import (
 )
 from powercoord.model import (
     Command,
+    Done,
     Failed,
+    How,
     Outcome,
     Phase,
     PowerState,
@@ -57,7 +59,7 @@ class Reaching(PowerAction):
         How it ends when the wanted state did not come in time.
         """
         seen = self.world.sightings.last(self.node.name)
-        limit = round(self.world.clock.seconds() - (self._clock_started or 0.0), 1)
+        limit = round(self.world.clock.seconds() - self.turn(), 1)
         if seen.state in (PowerState.ON, PowerState.OFF):
             text = f"{self.node.name}: still {seen.state.value} after {limit:g} s, wanted {wanted.value}"
             return Failed(PowerUnverified.__name__, text, retryable=True, timeout=limit)
@@ -67,28 +69,30 @@ class Reaching(PowerAction):
         """
         Wait for the turn to start, set the boot device, bring it on.
         """
+        asked = self.world.clock.seconds()
         slot = await self.steps.start_slot()
-        ended: Outcome | None = None
         seen = False
         try:
-            self.turn_came()
+            self.may_start()
+            if self.world.clock.seconds() > asked and await self.steps.patient_read() is PowerState.ON:
+                return Done(How.EXTERNAL, PowerState.ON, text="came on while it waited for its turn")
             await self.enter(Phase.ADMITTED, "on")
             if self.wish.boot is not None:
                 await self.set_boot()
             ended = await self.bring(Command.ON, PowerState.ON)
             seen = ended is None
+            return ended
         finally:
             if seen:
                 self.world.starts.seen_on(slot, self.node.groups)
             else:
                 slot.release()
-        return ended
 
-    def turn_came(self) -> None:
+    def may_start(self) -> None:
         """
         Waiting for a turn is no failure: the node's own time counts from here.
         """
-        self.start_clock()
+        self.turn_came()
 
     async def set_boot(self) -> None:
         """

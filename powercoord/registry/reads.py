@@ -6,6 +6,7 @@ Reading states on request: one read at a time per node, shared by all who ask.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
@@ -19,6 +20,7 @@ from powercoord.registry.steps import Steps, Stopped
 from powercoord.registry.surroundings import Surroundings
 
 _log = Logger(namespace="powercoord.registry")
+_STOPPING = "the coordinator is stopping"
 
 
 @define(eq=False)
@@ -35,42 +37,71 @@ class Reads:
     _world: Surroundings
     _polled: Callable[[str], bool]
     _reading: dict[str, Steps] = field(factory=dict, init=False)
+    _stopped: bool = field(default=False, init=False)
 
     def read(self, node: Node) -> Deferred[Observation]:
         """
         What the next read of a node says; a new Deferred each time.
         """
         observed = self._world.sightings.next(node.name)
-        if node.name not in self._reading and not self._polled(node.name):
-            self._start(node)
+        self.look(node)
         return observed
+
+    def look(self, node: Node) -> None:
+        """
+        Read a node if somebody waits for that and nobody is reading it.
+        """
+        if not self._world.sightings.awaited(node.name):
+            return
+        if self._stopped:
+            self._world.sightings.give_up(node.name, _STOPPING)
+        elif node.name not in self._reading and not self._polled(node.name):
+            self._start(node)
 
     def stop(self) -> None:
         """
-        End all reads.
+        End all reads; whoever waits for one is told, now and later.
         """
+        self._stopped = True
         for steps in list(self._reading.values()):
             steps.stop()
             steps.tear_down()
+        self._world.sightings.give_up_all(_STOPPING)
 
     def _start(self, node: Node) -> None:
-        clock, timing = self._world.clock, node.timing
-        limit = clock.seconds() + timing.action
-        steps = Steps(self._world, node, Priority.QUERY, lambda: limit, node.name)
+        steps = Steps(self._world, node, Priority.QUERY, _no_deadline, _never, node.name)
         self._reading[node.name] = steps
         done = Deferred.fromCoroutine(self._read(node, steps))
         done.addErrback(self._fault, node)
+        done.addCallback(self._look_again, node)
 
     async def _read(self, node: Node, steps: Steps) -> None:
         try:
             await steps.read()
         except Stopped:
-            self._world.sightings.give_up(node.name, "the coordinator is stopping")
+            self._world.sightings.give_up(node.name, _STOPPING)
         except PowercoordError:
             return  # the sighting says why
         finally:
             del self._reading[node.name]
 
+    def _look_again(self, _: None, node: Node) -> None:
+        """
+        Somebody may have asked while being told, too late for that read.
+        """
+        self.look(node)
+
     def _fault(self, failure: Failure, node: Node) -> None:
         _log.failure("fault while reading {node}", failure, node=node.name)
         self._world.sightings.give_up(node.name, "fault in the coordinator; the log has the details")
+
+
+def _no_deadline() -> float:
+    """
+    Only the operation's own time counts: a queue is no failure.
+    """
+    return inf
+
+
+def _never() -> bool:
+    return False

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from attrs import define, field
-from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -20,22 +20,24 @@ from powercoord.interfaces import IRegistry, IRoster, ITicket
 from powercoord.model import (
     Cancelled,
     CancelResult,
-    Failed,
     Interrupted,
     NodeView,
     Observation,
     Outcome,
     Request,
 )
-from powercoord.registry.acceptance import Acceptance, Batch
+from powercoord.registry.acceptance import Acceptance
 from powercoord.registry.action import PowerAction
+from powercoord.registry.audience import Audience
+from powercoord.registry.batch import Batch
+from powercoord.registry.intake import Intake
 from powercoord.registry.lane import Lane
 from powercoord.registry.launcher import Launcher
 from powercoord.registry.publisher import Listener, Publisher
 from powercoord.registry.reads import Reads
 from powercoord.registry.requests import SeenRequests
 from powercoord.registry.surroundings import Surroundings
-from powercoord.registry.waiters import Ticket, Waiter
+from powercoord.registry.waiters import Ticket
 
 _log = Logger()
 
@@ -56,14 +58,16 @@ class Registry:
     draining: str | None = field(default=None, init=False)
     _lanes: dict[str, Lane] = field(factory=dict, init=False)
     _actions: dict[str, PowerAction] = field(factory=dict, init=False)
-    _seen: SeenRequests = field(factory=SeenRequests, init=False)
+    _stopping: bool = field(default=False, init=False)
     _acceptance: Acceptance = field(init=False)
+    _intake: Intake = field(init=False)
     _launcher: Launcher = field(init=False)
     _reads: Reads = field(init=False)
-    _idle: list[Deferred[None]] = field(factory=list, init=False)
+    _idle: Audience[None] = field(factory=Audience, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._acceptance = Acceptance(self._world, self._seen, self._new_id)
+        self._acceptance = Acceptance(self._world, SeenRequests(), self._new_id)
+        self._intake = Intake(self._world.write, self._durable, self._undo)
         self._launcher = Launcher(self._world.clock, self._start)
         self._reads = Reads(self._world, self._polled)
 
@@ -77,11 +81,7 @@ class Registry:
         """
         Accept or refuse each; one durable write for all.
         """
-        batch = Batch()
-        answers = [self._try_accept(request, batch) for request in requests]
-        for _, action in batch.actions:
-            self._actions[action.id] = action
-        return self._write(batch).addCallback(lambda _: answers)
+        return self._intake.decide(lambda batch: [self._try_accept(request, batch) for request in requests])
 
     def query(self, name: str) -> Deferred[Observation]:
         """
@@ -96,12 +96,7 @@ class Registry:
         found = self._actions.get(action)
         if found is None:
             raise NoSuchAction(f"no action {action} is in play or waiting; it may have ended")
-        lane = self._lanes[found.node.name]
-        if found is lane.in_play:
-            return found.cancel(by)
-        return self._end_waiting(lane, [found], Cancelled(CancelResult.NOT_STARTED, by)).addCallback(
-            lambda _: CancelResult.NOT_STARTED
-        )
+        return Deferred.fromCoroutine(self._cancel(found, by))
 
     def view(self, name: str) -> NodeView:
         """
@@ -133,8 +128,7 @@ class Registry:
         """
         Tell a listener every entry from now on.
         """
-        self._publisher.listeners.append(listener)
-        return lambda: self._publisher.listeners.remove(listener)
+        return self._publisher.subscribe(listener)
 
     def drain(self, reason: str, by: str) -> None:
         """
@@ -146,6 +140,9 @@ class Registry:
         """
         Take new changes again.
         """
+        if self._stopping:
+            _log.warn("no new work, says {by} or not: it is stopping", by=by)
+            return
         _log.info("taking new work again, says {by}", by=by)
         self.draining = None
 
@@ -159,26 +156,55 @@ class Registry:
         """
         Fires when nothing is in play or waiting; a new Deferred each time.
         """
-        if not self._actions:
-            return succeed(None)
-        idle: Deferred[None] = Deferred(self._idle.remove)
-        self._idle.append(idle)
-        return idle
+        return Deferred.fromCoroutine(self._until_idle())
 
     def stop(self, reason: str) -> Deferred[None]:
         """
         Interrupt all that is in play or waiting; fires when all is quiet.
         """
         self.drain(reason, "stop")
+        self._stopping = True
         self._reads.stop()
-        ends: list[Deferred[Any]] = []
+        return Deferred.fromCoroutine(self._stop(reason))
+
+    async def _until_idle(self) -> None:
+        await self._intake.decide(_nothing)
+        while self._actions:
+            await self._idle.join()
+
+    async def _stop(self, reason: str) -> None:
+        try:
+            await self._intake.decide(lambda batch: self._end_all_waiting(Interrupted(reason), batch))
+        except JournalUnavailable:
+            batch = Batch()
+            self._end_all_waiting(Interrupted(reason), batch)
+            self._durable(batch)
+        for action in [lane.in_play for lane in self._lanes.values() if lane.in_play is not None]:
+            action.interrupt(reason)
+            self._launcher.hasten(action)
+        await self._until_idle()
+        self._world.starts.stop()
+
+    async def _cancel(self, action: PowerAction, by: str) -> CancelResult:
+        """
+        What waits ends there and then; what is in play when it is quiet.
+        """
+        await self._intake.decide(
+            lambda batch: self._end_if_waiting(action, Cancelled(CancelResult.NOT_STARTED, by), batch)
+        )
+        quiet = action.cancel(by)
+        self._launcher.hasten(action)
+        return await quiet
+
+    def _end_if_waiting(self, action: PowerAction, outcome: Outcome, batch: Batch) -> None:
+        lane = self._lanes[action.node.name]
+        if action in lane.waiting:
+            self._acceptance.end_waiting(lane, action, outcome, batch)
+
+    def _end_all_waiting(self, outcome: Outcome, batch: Batch) -> None:
         for lane in self._lanes.values():
-            ends.append(self._end_waiting(lane, list(lane.waiting), Interrupted(reason)))
-            if lane.in_play is not None:
-                lane.in_play.interrupt(reason)
-        ends.append(self.idle())
-        done = DeferredList(ends, consumeErrors=True)
-        return done.addCallback(lambda _: self._world.starts.stop())
+            for action in list(lane.waiting):
+                self._acceptance.end_waiting(lane, action, outcome, batch)
 
     def _try_accept(self, request: Request, batch: Batch) -> Ticket | RequestRefused:
         try:
@@ -195,55 +221,70 @@ class Registry:
         except RequestRefused as refusal:
             return refusal
 
-    def _write(self, batch: Batch) -> Deferred[None]:
-        written = self._world.write(batch.entries)
-        written.addCallbacks(self._durable, self._not_durable, callbackArgs=(batch,), errbackArgs=(batch,))
-        return written
-
-    def _durable(self, _: None, batch: Batch) -> None:
+    def _durable(self, batch: Batch) -> None:
+        """
+        Now it may happen: what was decided is written.
+        """
+        for action in batch.started:
+            action.durable = True
+            if action.outcome is None:
+                self._actions[action.id] = action
+                self._watch(action)
         for action in batch.cancels:
             action.cancel(f"superseded by {action.superseded_by and action.superseded_by[0]}")
+            self._launcher.hasten(action)
+        for lane in batch.before:
+            self._advance(lane)
         self._tell(batch)
-        for lane, action in batch.actions:
-            action.durable = True
+
+    def _undo(self, batch: Batch) -> None:
+        """
+        It could not be written, and so never was.
+        """
+        orphans = self._acceptance.undo(batch)
+        entries = [orphan.action.answer(orphan.waiter, orphan.outcome) for orphan in orphans]
+        if entries:
+            self._world.write(entries).addErrback(_log_unwritten)
+        for orphan in orphans:
+            orphan.waiter.tell()
+        for lane in batch.before:
             self._advance(lane)
 
-    def _not_durable(self, failure: Failure, batch: Batch) -> Failure:
-        _log.failure("requests were not accepted: the journal cannot be written", failure)
-        refusal = JournalUnavailable("not accepted: the journal cannot be written; nothing was started")
-        self._acceptance.undo(batch, Failed(refusal.code, str(refusal), refusal.retryable))
-        batch.ended.extend(action for _, action in batch.actions)
-        self._tell(batch)
-        return Failure(refusal)
-
     def _tell(self, batch: Batch) -> None:
-        for action in batch.ended:
+        for action, _ in batch.ended:
             self._gone(action)
-        for waiter in batch.answered:
-            self._answered(waiter)
-
-    def _answered(self, waiter: Waiter) -> None:
-        self._seen.answered(waiter)
-        waiter.tell()
+        for waiter in batch.answered():
+            waiter.tell()
 
     def _gone(self, action: PowerAction) -> None:
+        action.over()
         self._actions.pop(action.id, None)
         if not self._actions:
-            idle, self._idle = self._idle, []
-            for deferred in idle:
-                deferred.callback(None)
+            self._idle.tell(None)
 
-    def _end_waiting(self, lane: Lane, actions: Sequence[PowerAction], outcome: Outcome) -> Deferred[None]:
-        batch = Batch()
-        for action in actions:
-            lane.waiting.remove(action)
-            self._acceptance.end_waiting(action, outcome, batch)
-        written = self._world.write(batch.entries)
-        written.addErrback(_log_unwritten)
-        return written.addCallback(lambda _: self._tell(batch))
+    def _watch(self, action: PowerAction) -> None:
+        """
+        See that nobody waits for its turn for longer than they said.
+        """
+        limit = action.expires()
+        if limit is not None:
+            remaining = max(0.0, limit - self._world.clock.seconds())
+            action.expiry = self._world.clock.callLater(remaining, self._overdue, action)
+
+    def _overdue(self, action: PowerAction) -> None:
+        if action.overdue():
+            action.steps.leave_queue()
+            ended = self._intake.decide(lambda batch: self._end_overdue(action, batch))
+            ended.addErrback(_log_unwritten)
+        else:
+            self._watch(action)
+
+    def _end_overdue(self, action: PowerAction, batch: Batch) -> None:
+        if action.overdue():
+            self._end_if_waiting(action, action.expired(), batch)
 
     def _advance(self, lane: Lane) -> None:
-        action = lane.take_next()
+        action = None if self._stopping else lane.take_next()
         if action is not None:
             self._launcher.add(action)
 
@@ -263,18 +304,24 @@ class Registry:
         entries.extend(action.answer(waiter, outcome) for waiter in waiters)
         try:
             await self._world.write(entries)
-        except RequestRefused as error:
+        except JournalUnavailable as error:
             _log.error("the end of {action} is not durable: {error}", action=action.id, error=error)
-        action.over(outcome)
-        for waiter in waiters:
-            self._answered(waiter)
-        self._gone(action)
         lane.opened()
         self._advance(lane)
+        self._gone(action)
+        for waiter in waiters:
+            waiter.tell()
+        self._reads.look(action.node)
 
     def _polled(self, name: str) -> bool:
         lane = self._lanes.get(name)
         return lane is not None and lane.in_play is not None and lane.in_play.steps.polling
+
+
+def _nothing(_: Batch) -> None:
+    """
+    A decision that changes nothing: it waits for those before it.
+    """
 
 
 def _first(answers: Sequence[Any]) -> ITicket:

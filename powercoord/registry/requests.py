@@ -63,9 +63,4 @@ class SeenRequests:
         It was not accepted after all.
         """
         self._waiters.pop(waiter.request.request_id, None)
-
-    def find_id(self, request_id: str) -> Waiter | None:
-        """
-        The waiter with that request id.
-        """
-        return self._waiters.get(request_id)
+        self._answered.pop(waiter.request.request_id, None)

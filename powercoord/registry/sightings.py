@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from powercoord.model import Observation, PowerState
+from powercoord.registry.audience import Audience
 
 _NEVER = Observation(PowerState.NEVER_CHECKED)
 
@@ -28,7 +29,7 @@ class Sightings:
     _clock: IReactorTime
     _changed: Callable[[str, Observation], None]
     _last: dict[str, Observation] = field(factory=dict, init=False)
-    _curious: dict[str, list[Deferred[Observation]]] = field(factory=dict, init=False)
+    _curious: dict[str, Audience[Observation]] = field(factory=dict, init=False)
 
     def last(self, name: str) -> Observation:
         """
@@ -36,7 +37,7 @@ class Sightings:
         """
         return self._last.get(name, _NEVER)
 
-    def saw(self, name: str, state: PowerState, text: str = "") -> Observation:
+    def saw(self, name: str, state: PowerState, text: str = "") -> None:
         """
         A read of the node ended; a failed one is UNKNOWN or ERROR, and why.
         """
@@ -45,26 +46,37 @@ class Sightings:
         self._last[name] = observation
         if (before.state, before.text) != (state, text):
             self._changed(name, observation)
-        for curious in self._curious.pop(name, ()):
-            curious.callback(observation)
-        return observation
+        self._tell(name, observation)
 
     def next(self, name: str) -> Deferred[Observation]:
         """
         Fires with the next observation of a node; a new Deferred each time.
         """
-        curious: Deferred[Observation] = Deferred(lambda gone: self._forget(name, gone))
-        self._curious.setdefault(name, []).append(curious)
-        return curious
+        return self._curious.setdefault(name, Audience()).join()
+
+    def awaited(self, name: str) -> bool:
+        """
+        Whether anybody waits for the next observation of a node.
+        """
+        return bool(self._curious.get(name))
 
     def give_up(self, name: str, reason: str) -> None:
         """
         No read will come: tell those who wait, and keep what was known.
         """
-        for curious in self._curious.pop(name, ()):
-            curious.callback(Observation(PowerState.UNKNOWN, self._clock.seconds(), reason))
+        self._tell(name, Observation(PowerState.UNKNOWN, self._clock.seconds(), reason))
 
-    def _forget(self, name: str, gone: Deferred[Observation]) -> None:
-        remaining = [curious for curious in self._curious.pop(name, ()) if curious is not gone]
-        if remaining:
-            self._curious[name] = remaining
+    def give_up_all(self, reason: str) -> None:
+        """
+        No read will come of any node.
+        """
+        for name in list(self._curious):
+            self.give_up(name, reason)
+
+    def _tell(self, name: str, observation: Observation) -> None:
+        """
+        Who asks again on being told waits for another read: a new audience.
+        """
+        curious = self._curious.pop(name, None)
+        if curious is not None:
+            curious.tell(observation)

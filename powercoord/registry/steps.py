@@ -14,8 +14,7 @@ from typing import Any, TypeVar
 from attrs import define, field
 from twisted.internet.defer import CancelledError, Deferred
 
-from powercoord.entries import Entry
-from powercoord.errors import OperationCancelled, PowerConnError, PowerError
+from powercoord.errors import OperationCancelled, PowercoordError, PowerError
 from powercoord.interfaces import IPowerDriver
 from powercoord.model import Boot, CancelResult, Command, Node, PowerState
 from powercoord.registry.gates import Priority, Slot
@@ -31,22 +30,31 @@ class Stopped(Exception):
     """
 
 
+class Expired(Exception):
+    """
+    Nobody waits any longer, and nothing has been sent.
+    """
+
+
 @define(eq=False)
 class Steps:
     """
     One action's hands.
 
     :param deadline: asked at each step, because joining can move it.
+    :param overdue: whether it is too late to begin.
     """
 
     _world: Surroundings
     _node: Node
     _priority: Priority
     _deadline: Callable[[], float]
+    _overdue: Callable[[], bool]
     _what: str
     polling: bool = field(default=False, init=False)
     _stopping: bool = field(default=False, init=False)
     _waiting: Deferred[Any] | None = field(default=None, init=False)
+    _queued: bool = field(default=False, init=False)
     _nudge: Callable[[], None] | None = field(default=None, init=False)
     _operation: Operation[Any] | None = field(default=None, init=False)
     _sent: bool = field(default=False, init=False)
@@ -68,6 +76,13 @@ class Steps:
         """
         if self._operation is not None:
             self._operation.tear_down()
+
+    def leave_queue(self) -> None:
+        """
+        Nobody waits any longer; but what has begun is brought to its end.
+        """
+        if self._queued and not self._sent and self._waiting is not None:
+            self._waiting.cancel()
 
     def nudge(self) -> None:
         """
@@ -99,13 +114,14 @@ class Steps:
 
         :raises PowerError: it could not be read; the sighting says so too.
         """
-        driver, target = self._driver(), self._node.target
+        target = self._node.target
         try:
-            state = await self._operate(
-                "read", driver.worst_case(target.settings, None), lambda op: driver.read(target, op)
-            )
-        except PowerError as error:
-            seen = PowerState.UNKNOWN if error.retryable else PowerState.ERROR
+            driver = self._driver()
+            limit = driver.worst_case(target.settings, None)
+            state = await self._operate("read", limit, lambda op: driver.read(target, op))
+        except PowercoordError as error:
+            passing = isinstance(error, PowerError) and error.retryable
+            seen = PowerState.UNKNOWN if passing else PowerState.ERROR
             self._world.sightings.saw(self._node.name, seen, str(error))
             raise
         self._world.sightings.saw(self._node.name, state)
@@ -146,16 +162,23 @@ class Steps:
         """
         Read until the state is seen; False at ``limit``.
 
-        A read that fails for a passing reason is only a read less.
+        The last look is a ``poll`` ahead of that: one at the limit would have
+        no time left.  A read that fails for a passing reason is only a read
+        less.
         """
         timing = self._node.timing
         pause = timing.poll
-        self.polling = True
+        looked = False
         try:
             while (remaining := limit() - self._world.clock.seconds()) > 0:
-                await self.pause(min(pause, remaining))
+                self.polling = not looked or remaining > timing.poll
+                if not self.polling:
+                    await self.pause(remaining)
+                    continue
+                await self.pause(min(pause, max(0.0, remaining - timing.poll)))
                 if await self._glance() is wanted:
                     return True
+                looked = True
                 pause = min(pause * 1.5, timing.poll_longest)
         finally:
             self.polling = False
@@ -165,7 +188,7 @@ class Steps:
         """
         Do nothing for a while; `nudge` ends it early.
         """
-        self._check()
+        self.check()
         over: Deferred[None] = Deferred(lambda _: None)
         timer = self._world.clock.callLater(seconds, over.callback, None)
 
@@ -193,15 +216,15 @@ class Steps:
         """
         Wait for this node's turn to start.
         """
-        self._check()
-        return await self._stoppable(self._world.starts.acquire(self._node.groups))
+        self._check_queue()
+        return await self._queue(self._world.starts.acquire(self._node.groups))
 
-    async def write(self, *entries: Entry) -> None:
+    def check(self) -> None:
         """
-        Make entries durable before what depends on them.
+        Go on only if nobody stopped it.
         """
-        await self._world.write(entries)
-        self._check()
+        if self._stopping:
+            raise Stopped
 
     def _driver(self) -> IPowerDriver:
         return self._world.driver(self._node.target.driver)
@@ -222,13 +245,14 @@ class Steps:
         retries: int | None = None,
     ) -> bool:
         async def once() -> bool:
-            self._unanswered = False
             try:
                 await self._operate(name, limit, call)
-            except PowerConnError:
-                if not self._unanswered:
+            except PowerError as error:
+                if not error.sent:
                     raise
+                self._unanswered = True
                 return False
+            self._unanswered = False
             return True
 
         return await self._retrying(once, self._node.timing.retries if retries is None else retries)
@@ -251,36 +275,53 @@ class Steps:
         """
         One driver call under one endpoint slot.
         """
-        self._check()
-        slot = await self._stoppable(self._world.endpoints.acquire(self._node.target, self._priority))
-        clock, timing = self._world.clock, self._node.timing
-        deadline = min(clock.seconds() + limit, max(self._deadline(), clock.seconds()))
-        operation: Operation[T] = Operation(clock, f"{self._what} {name}", deadline, timing.cancel)
+        self._check_queue()
+        slot = await self._queue(self._world.endpoints.acquire(self._node.target, self._priority))
+        operation: Operation[T] = Operation(
+            self._world.clock, f"{self._what} {name}", self._end(limit), self._node.timing.cancel
+        )
         self._operation = operation
         try:
-            result = await operation.run(call(operation))
+            return await operation.run(call(operation))
         except OperationCancelled as cancelled:
-            self._unanswered = self._unanswered or cancelled.sent or operation.sent
+            self._unanswered = self._unanswered or cancelled.sent
             raise Stopped from None
-        except PowerConnError as error:
-            self._unanswered = self._unanswered or error.sent or operation.sent
-            raise
         finally:
             self._operation = None
             self._sent = self._sent or operation.sent
             slot.release()
-        self._unanswered = False
-        return result
+
+    def _end(self, limit: float) -> float:
+        """
+        When an operation that begins now must be over, if it can take ``limit``.
+
+        One that begins after the deadline, to see what came of it all, gets
+        its full time: with none it could only fail.
+        """
+        now, deadline = self._world.clock.seconds(), self._deadline()
+        return now + limit if deadline <= now else min(now + limit, deadline)
+
+    async def _queue(self, granted: Deferred[Slot]) -> Slot:
+        self._queued = True
+        try:
+            return await self._stoppable(granted)
+        finally:
+            self._queued = False
+
+    def _check_queue(self) -> None:
+        """
+        Queue only as long as somebody waits for what it is for.
+        """
+        self.check()
+        if not self._sent and self._overdue():
+            raise Expired
 
     async def _stoppable(self, waiting: Deferred[T]) -> T:
         self._waiting = waiting
         try:
             return await waiting
         except CancelledError:
-            raise Stopped from None
+            self.check()
+            raise Expired from None
         finally:
             self._waiting = None
-
-    def _check(self) -> None:
-        if self._stopping:
-            raise Stopped

@@ -17,6 +17,8 @@ from powercoord.interfaces import IPowerDriver
 from powercoord.registry.gates import EndpointGate, StartGate
 from powercoord.registry.sightings import Sightings
 
+Write = Callable[[Sequence[Entry]], Deferred[None]]
+
 
 @frozen
 class Surroundings:
@@ -30,7 +32,7 @@ class Surroundings:
 
     clock: IReactorTime
     now: Callable[[], datetime]
-    write: Callable[[Sequence[Entry]], Deferred[None]]
+    write: Write
     driver: Callable[[str], IPowerDriver]
     endpoints: EndpointGate
     starts: StartGate

@@ -37,7 +37,7 @@ class PowerOn(Reaching):
         """
         Read, and only if it is off: start it.
         """
-        await self.steps.pause_until(self.feared(Goal.OFF))
+        await self.steps.pause_until(self.late.until(Goal.OFF))
         if await self.steps.patient_read() is PowerState.ON:
             text = "was on; boot device not set" if self.wish.boot else ""
             return Done(How.ALREADY, PowerState.ON, text=text)
@@ -52,12 +52,6 @@ class PowerCycle(Reaching):
 
     _off_half: bool = field(default=False, init=False)
 
-    def remained(self) -> bool:
-        """
-        The on, as long as it is in its first half.
-        """
-        return self._off_half
-
     async def perform(self) -> Outcome:
         """
         Both halves; a node that is off has the first behind it.
@@ -71,12 +65,12 @@ class PowerCycle(Reaching):
             await self.steps.pause(self.node.timing.minimum_off)
         return await self.switch_on() or Done(How.COMMANDED, PowerState.ON)
 
-    def turn_came(self) -> None:
+    def may_start(self) -> None:
         """
-        From here on nothing is left to withhold.
+        Its second half begins.
         """
         self._off_half = False
-        super().turn_came()
+        super().may_start()
 
     async def commanded(self) -> None:
         """

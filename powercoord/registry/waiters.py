@@ -5,12 +5,15 @@ One request waiting for its answer, and the ticket its caller holds.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from attrs import define, field
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
 from powercoord.interfaces import ITicket
 from powercoord.model import Disposition, Outcome, Request
+from powercoord.registry.audience import Audience
 
 
 @define(eq=False)
@@ -25,18 +28,18 @@ class Waiter:
     request: Request
     accepted_at: float
     action: str
+    _when_told: Callable[[Waiter], None]
     outcome: Outcome | None = field(default=None, init=False)
-    _waiting: list[Deferred[Outcome]] = field(factory=list, init=False)
+    told: bool = field(default=False, init=False)
+    _waiting: Audience[Outcome] = field(factory=Audience, init=False)
 
     def wait(self) -> Deferred[Outcome]:
         """
         A Deferred of the caller's own; cancelling it concerns nobody else.
         """
-        if self.outcome is not None:
+        if self.outcome is not None and self.told:
             return succeed(self.outcome)
-        waiting: Deferred[Outcome] = Deferred(self._waiting.remove)
-        self._waiting.append(waiting)
-        return waiting
+        return self._waiting.join()
 
     def settle(self, outcome: Outcome) -> None:
         """
@@ -46,6 +49,14 @@ class Waiter:
             raise AssertionError(f"request {self.request.request_id} is answered twice")
         self.outcome = outcome
 
+    def unsettle(self) -> None:
+        """
+        Take the answer back: it did not become durable, and nobody was told.
+        """
+        if self.told:
+            raise AssertionError(f"request {self.request.request_id} has been told its answer")
+        self.outcome = None
+
     def tell(self) -> None:
         """
         Let everybody who waits know the answer.
@@ -53,9 +64,9 @@ class Waiter:
         outcome = self.outcome
         if outcome is None:
             raise AssertionError(f"request {self.request.request_id} has no answer yet")
-        waiting, self._waiting = self._waiting, []
-        for deferred in waiting:
-            deferred.callback(outcome)
+        self.told = True
+        self._when_told(self)
+        self._waiting.tell(outcome)
 
 
 @implementer(ITicket)

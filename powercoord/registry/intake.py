@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: MIT
+"""
+One decision after the other, each resting on what is durable.
+
+# Note [One write at a time]
+
+Lanes change when a request is decided, and it is durable a while later.  If
+others were decided in between, and the write then failed, they would rest on
+something that never was.  So what comes while a write is under way is decided
+when that is over, all of it together and with one write.  A write that fails
+can then be undone exactly.  It costs no time: the journal would have made them
+wait for its next commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from attrs import define, field
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from powercoord.errors import JournalUnavailable
+from powercoord.registry.batch import Batch
+from powercoord.registry.surroundings import Write
+
+T = TypeVar("T")
+_log = Logger(namespace="powercoord.registry")
+
+
+@define(eq=False)
+class Intake:
+    """
+    Decides, writes, and only then lets anything happen.
+
+    :param durable: called with what was decided and written.
+    :param undo: called with what was decided and could not be written.
+    """
+
+    _write: Write
+    _durable: Callable[[Batch], None]
+    _undo: Callable[[Batch], None]
+    _queue: list[tuple[Callable[[Batch], Any], Deferred[Any]]] = field(factory=list, init=False)
+    _busy: bool = field(default=False, init=False)
+
+    def decide(self, decision: Callable[[Batch], T]) -> Deferred[T]:
+        """
+        Fires with what ``decision`` returns, once what it did is durable.
+
+        Cancelling it takes nothing back.
+
+        :raises JournalUnavailable: nothing was changed.
+        """
+        decided: Deferred[T] = Deferred(_nobody_waits)
+        self._queue.append((decision, decided))
+        if not self._busy:
+            self._busy = True
+            Deferred.fromCoroutine(self._work()).addErrback(_log_fault)
+        return decided
+
+    async def _work(self) -> None:
+        try:
+            while self._queue:
+                queue, self._queue = self._queue, []
+                await self._work_on(queue)
+        finally:
+            self._busy = False
+
+    async def _work_on(self, queue: list[tuple[Callable[[Batch], Any], Deferred[Any]]]) -> None:
+        batch = Batch()
+        answers = [(decided, _attempt(decision, batch)) for decision, decided in queue]
+        try:
+            if batch.entries:
+                await self._write(batch.entries)
+            self._durable(batch)
+        except JournalUnavailable as unavailable:
+            _log.error("nothing was accepted: {error}", error=unavailable)
+            self._undo(batch)
+            answers = [(decided, Failure(_refusal(unavailable))) for decided, _ in answers]
+        for decided, answer in answers:
+            if not decided.called:
+                decided.callback(answer)
+
+
+def _attempt(decision: Callable[[Batch], Any], batch: Batch) -> Any:
+    """
+    One fault must not keep the others from their answers.
+    """
+    try:
+        return decision(batch)
+    except Exception:  # noqa: BLE001 - handed to whoever asked for it
+        return Failure()
+
+
+def _refusal(unavailable: JournalUnavailable) -> JournalUnavailable:
+    return JournalUnavailable(f"not accepted, and nothing was started: {unavailable}")
+
+
+def _nobody_waits(_: Deferred[Any]) -> None:
+    """
+    A caller has gone away; what it asked for goes on.
+    """
+
+
+def _log_fault(failure: Failure) -> None:
+    _log.failure("fault while accepting requests", failure)
