@@ -17,7 +17,7 @@ from attrs import define, field, frozen
 
 from powercoord.drivers.ipmi import rmcpplus, session15
 from powercoord.drivers.ipmi.completion import STATUS_OK
-from powercoord.drivers.ipmi.lan import LanRequest, LanResponse
+from powercoord.drivers.ipmi.lan import SHORTEST_RESPONSE, LanRequest, verify
 from powercoord.drivers.ipmi.opensession import OpenResponse
 from powercoord.drivers.ipmi.rakp import Rakp2, Rakp4
 from powercoord.drivers.ipmi.rmcpplus import Packet
@@ -131,6 +131,16 @@ class Command:
     changes: bool = False
 
 
+@frozen
+class Reply:
+    """
+    The part of a `powercoord.drivers.ipmi.lan.LanResponse` that scripts need.
+    """
+
+    code: int
+    data: bytes
+
+
 @lru_cache(maxsize=4096)
 def _message(netfn: int, command: int, data: bytes, sequence: int) -> bytes:
     return LanRequest(netfn, command, data, sequence).encode()
@@ -167,7 +177,7 @@ class CommandAsk:
         command = self.command
         return self.session.wrap(_message(command.netfn, command.command, command.data, self._sequence))
 
-    def read(self, datagram: bytes) -> LanResponse | None:
+    def read(self, datagram: bytes) -> Reply | None:
         """
         See `Ask`.
         """
@@ -180,7 +190,7 @@ class OutsideAsk:
     """
     A command outside any session, or with the provisional session of IPMI 1.5 set-up.
 
-    :param wrapped: the packet around it, if it is not a plain one.
+    :param auth_type: how the packet around it is signed, and with which ``password``.
     """
 
     changes: ClassVar[bool] = False
@@ -204,7 +214,7 @@ class OutsideAsk:
         message = _message(command.netfn, command.command, command.data, self.sequence)
         return session15.signed(self.auth_type, self.password, self.session_id, 0, message).encode()
 
-    def read(self, datagram: bytes) -> LanResponse | None:
+    def read(self, datagram: bytes) -> Reply | None:
         """
         See `Ask`.
         """
@@ -214,12 +224,8 @@ class OutsideAsk:
         return _matching(packet.payload, self.command, self.sequence, self.check)
 
 
-def _matching(message: bytes, command: Command, sequence: int, check: bool) -> LanResponse | None:
-    response = LanResponse.decode(message, check)
-    if (
-        response.sequence == sequence
-        and response.command == command.command
-        and response.netfn == command.netfn | 1
-    ):
-        return response
+def _matching(message: bytes, command: Command, sequence: int, check: bool) -> Reply | None:
+    verify(message, SHORTEST_RESPONSE, check)
+    if message[4] >> 2 == sequence and message[5] == command.command and message[1] >> 2 == command.netfn | 1:
+        return Reply(message[6], message[7:-1])
     return None

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from attrs import define, field, frozen
 
-from powercoord.drivers.ipmi.address import Address
+from powercoord.drivers.ipmi.address import Address, Peer
 from powercoord.drivers.ipmi.channel import PRIVILEGE_ADMIN, PRIVILEGE_OPERATOR, PRIVILEGE_USER
 from powercoord.drivers.ipmi.counters import Counters
 from powercoord.drivers.ipmi.entropy import Entropy
@@ -29,9 +29,13 @@ _LEVELS = {
 class Login:
     """
     As who we come to a BMC, in the words of the wire.
+
+    :param peer: where it is, unless its name must be looked up.
+    :param what: the BMC's name in errors.
     """
 
     address: Address
+    peer: Peer | None
     username: bytes
     password: bytes = field(repr=False)
     k_g: bytes = field(repr=False)
@@ -41,21 +45,17 @@ class Login:
     quirks: Quirks
     idle: float
     boot_type: BootType
-
-    @property
-    def what(self) -> str:
-        """
-        The BMC's name in errors.
-        """
-        return f"BMC {self.address.text}"
+    what: str
 
     @classmethod
     def of(cls, settings: IpmiSettings) -> Login:
         """
         What settings say.
         """
+        address = Address.parse(settings.address)
         return cls(
-            address=Address.parse(settings.address),
+            address=address,
+            peer=(address.host, address.port) if address.literal else None,
             username=settings.username.encode(),
             password=settings.password.encode(),
             k_g=key_bytes(settings.k_g),
@@ -65,6 +65,7 @@ class Login:
             quirks=combine(settings.workaround_flags),
             idle=settings.session_idle,
             boot_type=settings.boot_type,
+            what=f"BMC {address.text}",
         )
 
 
@@ -97,16 +98,17 @@ class Bmc:
         self._tag = (self._tag + 1) & 0x3F
         return self._tag
 
-    def kept(self, login: Login) -> Session | None:
+    def stale(self, login: Login) -> bool:
         """
-        The session, if it is for this login and not too old to be there still.
+        Whether the session is for another login, or too old to be there still.
         """
         session = self.session
-        if session is None or (self.login is not login and self.login != login):
-            return None
-        if self.age() >= login.idle or session.worn_out():
-            return None
-        return session
+        return (
+            session is None
+            or (self.login is not login and self.login != login)
+            or self.age() >= login.idle
+            or session.worn_out()
+        )
 
     def keep(self, session: Session, login: Login) -> None:
         """

@@ -12,16 +12,16 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from attrs import define, field
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
 from powercoord.drivers.ipmi.ask import Ask, NoAnswer, Pause, Script
 from powercoord.drivers.ipmi.counters import Counters
+from powercoord.drivers.ipmi.errand import Errand
 from powercoord.drivers.ipmi.pace import Pace, longer
 from powercoord.drivers.ipmi.rmcp import MalformedDatagram
+from powercoord.drivers.ipmi.wheel import NEVER, Wheel
 from powercoord.errors import OperationCancelled, PowerConnError
-from powercoord.interfaces import IOperation
 
 T = TypeVar("T")
 
@@ -31,24 +31,24 @@ class Conversation(Generic[T]):
     """
     Runs a script to its end.
 
-    :param what: names the BMC in errors.
     :param send: gives a datagram to the kernel; False if it did not take it.
-    :param deadline: on the clock; then everything unanswered is lost.
     :param paces: of requests inside a session, and of session set-up.
+    :param ended: called when it is over, with what it failed with, before anybody is told.
     """
 
-    what: str
+    errand: Errand[T]
     script: Script[T]
     send: Callable[[bytes], bool]
-    clock: IReactorTime
-    deadline: float
-    operation: IOperation
+    seconds: Callable[[], float]
+    wheel: Wheel
     paces: tuple[Pace, Pace]
     counters: Counters
+    ended: Callable[[BaseException | None], None]
 
+    due: float = field(default=NEVER, init=False)
+    slot: float = field(default=NEVER, init=False)
     _done: Deferred[T] | None = field(default=None, init=False)
     _ask: Ask | None = field(default=None, init=False)
-    _timer: IDelayedCall | None = field(default=None, init=False)
     _wait: float = field(default=0.0, init=False)
     _asked: float = field(default=0.0, init=False)
     _lost: float = field(default=0.0, init=False)
@@ -63,7 +63,7 @@ class Conversation(Generic[T]):
         """
         done: Deferred[T] = Deferred(self._torn_down)
         self._done = done
-        self.operation.when_cancelled(self._asked_to_stop)
+        self.errand.operation.when_cancelled(self._asked_to_stop)
         self._advance(self.script.send, None)
         return done
 
@@ -91,12 +91,12 @@ class Conversation(Generic[T]):
         A host on the way said that nobody will get this.
         """
         if self._done is not None:
-            self._fail(PowerConnError(f"{self.what}: {reason}", sent=self._left))
+            self._fail(PowerConnError(f"{self.errand.login.what}: {reason}", sent=self._left))
 
     def _measure(self, ask: Ask) -> None:
         pace = self.paces[ask.setup]
         if ask.attempts == 1:
-            pace.answered(self.clock.seconds() - self._asked)
+            pace.answered(self.seconds() - self._asked)
         else:
             pace.lost()
 
@@ -119,55 +119,47 @@ class Conversation(Generic[T]):
             self._begin(ask)
 
     def _begin(self, ask: Ask | Pause) -> None:
-        if self.operation.cancelled:
+        if self.errand.operation.cancelled:
             self._fail(OperationCancelled(sent=self._left))
             return
-        now = self.clock.seconds()
+        now = self.seconds()
         if isinstance(ask, Pause):
-            self._lost = min(now + ask.seconds, self.deadline)
-            self._set_timer(self._lost - now)
+            self._lost = min(now + ask.seconds, self.errand.deadline)
+            self.wheel.set(self, self._lost)
             return
         self._ask, self._asked = ask, now
         self._wait = self.paces[ask.setup].wait
-        self._lost = self.deadline if ask.patience is None else min(now + ask.patience, self.deadline)
+        self._lost = (
+            self.errand.deadline if ask.patience is None else min(now + ask.patience, self.errand.deadline)
+        )
         self._transmit(ask, now)
 
     def _transmit(self, ask: Ask, now: float) -> None:
         if ask.changes:
-            self.operation.sending()
+            self.errand.operation.sending()
         try:
             left = self.send(ask.write())
         except OSError as error:
             self.unreachable(error.strerror or str(error))
             return
         if left:
-            self._count(ask)
-        self._set_timer(min(self._wait, self._lost - now))
+            ask.attempts += 1
+            self._attempts += 1
+            self.counters.sent += 1
+            if ask.changes:
+                self._left = True
+            if ask.attempts > 1:
+                self.counters.retransmitted += 1
+        self.wheel.set(self, min(now + self._wait, self._lost))
 
-    def _count(self, ask: Ask) -> None:
-        self._left |= ask.changes
-        ask.attempts += 1
-        self._attempts += 1
-        self.counters.sent += 1
-        if ask.attempts > 1:
-            self.counters.retransmitted += 1
-
-    def _set_timer(self, seconds: float) -> None:
-        timer, seconds = self._timer, max(0.0, seconds)
-        if timer is not None:
-            # Moving one to a later time costs nothing, to an earlier one a search through all of them.
-            if timer.getTime() <= self.clock.seconds() + seconds:
-                timer.reset(seconds)
-                return
-            timer.cancel()
-        self._timer = self.clock.callLater(seconds, self._rang)
-
-    def _rang(self) -> None:
-        self._timer = None
-        ask, now = self._ask, self.clock.seconds()
+    def ring(self) -> None:
+        """
+        The time that was set has come: a request is late, or a pause is over.
+        """
+        ask, now = self._ask, self.seconds()
         if ask is not None and now < self._lost:
             self._again(ask, now)
-        elif ask is None and now < self.deadline:
+        elif ask is None and now < self.errand.deadline:
             self._advance(self.script.send, None)
         else:
             self._advance(self.script.throw, NoAnswer())
@@ -176,15 +168,15 @@ class Conversation(Generic[T]):
         """
         Repeat a request, unless that is not allowed: then only wait for its answer.
         """
-        if ask.attempts and (ask.attempts == ask.limit or self.operation.cancelled):
-            self._set_timer(self._lost - now)
+        if ask.attempts and (ask.attempts == ask.limit or self.errand.operation.cancelled):
+            self.wheel.set(self, self._lost)
             return
         self._wait = longer(self._wait)
         self._transmit(ask, now)
 
     def _silence(self) -> PowerConnError:
         times = "1 request" if self._attempts == 1 else f"{self._attempts} requests"
-        return PowerConnError(f"{self.what}: no answer ({times} sent)", sent=self._left)
+        return PowerConnError(f"{self.errand.login.what}: no answer ({times} sent)", sent=self._left)
 
     def _asked_to_stop(self) -> None:
         """
@@ -195,23 +187,22 @@ class Conversation(Generic[T]):
             self._fail(OperationCancelled(sent=self._left))
 
     def _torn_down(self, _: Deferred[T]) -> None:
-        self._over()
+        self._over(CancelledError())
 
     def _succeed(self, value: T) -> None:
-        done = self._over()
+        done = self._over(None)
         if done is not None:
             done.callback(value)
 
     def _fail(self, error: Exception) -> None:
-        done = self._over()
+        done = self._over(error)
         if done is not None:
             done.errback(Failure(error))
 
-    def _over(self) -> Deferred[T] | None:
+    def _over(self, error: BaseException | None) -> Deferred[T] | None:
         done, self._done, self._ask = self._done, None, None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self.due = NEVER
         if done is not None:
             self.script.close()
+            self.ended(error)
         return done

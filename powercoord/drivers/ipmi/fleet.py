@@ -12,18 +12,19 @@ from socket import AF_INET, AF_INET6, AddressFamily
 from typing import Protocol, TypeVar
 
 from attrs import define, field, frozen
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from powercoord.drivers.ipmi.address import Peer
-from powercoord.drivers.ipmi.ask import Script
-from powercoord.drivers.ipmi.bmc import Bmc, Login
+from powercoord.drivers.ipmi.bmc import Bmc
 from powercoord.drivers.ipmi.counters import Counters
 from powercoord.drivers.ipmi.entropy import Entropy
+from powercoord.drivers.ipmi.errand import Errand
 from powercoord.drivers.ipmi.link import Link
 from powercoord.drivers.ipmi.turns import Turns
+from powercoord.drivers.ipmi.wheel import Wheel
 from powercoord.errors import PowerConnError
-from powercoord.interfaces import IOperation
 
 T = TypeVar("T")
 
@@ -78,37 +79,33 @@ class Fleet:
     _links: dict[Peer, Link] = field(factory=dict, init=False)
     _keeping: OrderedDict[Link, None] = field(factory=OrderedDict, init=False)
     _turns: Turns = field(init=False)
+    _wheel: Wheel = field(init=False)
     _begun: int = field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
         """
         Nobody waits yet.
         """
-        self._turns = Turns(self.clock)
+        self._turns, self._wheel = Turns(self.clock), Wheel(self.clock)
 
-    async def perform(
-        self,
-        login: Login,
-        peer: Peer,
-        script: Callable[[Bmc, Login], Script[T]],
-        deadline: float,
-        operation: IOperation,
-    ) -> T:
+    def perform(self, peer: Peer, errand: Errand[T]) -> Deferred[T]:
         """
-        Have a script carried out with the BMC at an address.
+        Have something done at the BMC at an address.
         """
-        if self._begun >= self.bounds.burst:
-            late = PowerConnError(f"{login.what}: too many operations before this one")
-            await self._turns.wait(operation, deadline, late)
-        self._begin()
         if self.closed:
-            raise PowerConnError(f"{login.what}: the driver is closed")
+            raise PowerConnError(f"{errand.login.what}: the driver is closed")
+        if self._begun >= self.bounds.burst:
+            return Deferred.fromCoroutine(self._later(peer, errand))
+        self._begun += 1
+        if self._begun == self.bounds.burst:
+            self.clock.callLater(0, self._next_burst)
         link = self._links.get(peer) or self._add(peer)
-        link.bmc.what = login.what
-        try:
-            return await link.perform(login, script, deadline, operation)
-        finally:
-            self._settle(link)
+        return link.perform(errand)
+
+    async def _later(self, peer: Peer, errand: Errand[T]) -> T:
+        late = PowerConnError(f"{errand.login.what}: too many operations before this one")
+        await self._turns.wait(errand.operation, errand.deadline, late)
+        return await self.perform(peer, errand)
 
     def received(self, datagram: bytes, peer: Peer) -> None:
         """
@@ -142,14 +139,10 @@ class Fleet:
                 await deferLater(self.clock, 0)
         for sender in self._senders.values():
             sender.close()
+        self._wheel.close()
         self._senders.clear()
         self._links.clear()
         self._keeping.clear()
-
-    def _begin(self) -> None:
-        self._begun += 1
-        if self._begun == self.bounds.burst:
-            self.clock.callLater(0, self._next_burst)
 
     def _next_burst(self) -> None:
         self._begun = 0
@@ -169,7 +162,14 @@ class Fleet:
             return False
 
         bmc = Bmc(entropy=self.entropy, seconds=self.clock.seconds, counters=self.counters)
-        link = Link(bmc=bmc, clock=self.clock, counters=self.counters, send=send)
+        link = Link(
+            bmc=bmc,
+            clock=self.clock,
+            counters=self.counters,
+            send=send,
+            wheel=self._wheel,
+            settled=self._settle,
+        )
         self._links[peer] = link
         return link
 

@@ -14,11 +14,10 @@ from powercoord.drivers.ipmi.activation import (
     SessionActivated,
     SessionChallenge,
 )
-from powercoord.drivers.ipmi.ask import Command, NoAnswer, OutsideAsk, Script
+from powercoord.drivers.ipmi.ask import Command, NoAnswer, OutsideAsk, Reply, Script
 from powercoord.drivers.ipmi.bmc import Bmc, Login
 from powercoord.drivers.ipmi.channel import AuthCapabilities, GetAuthCapabilities
 from powercoord.drivers.ipmi.completion import OK, words
-from powercoord.drivers.ipmi.lan import LanResponse
 from powercoord.drivers.ipmi.rmcpplus_login import SlotsFull, StartOver
 from powercoord.drivers.ipmi.session import Session15
 from powercoord.errors import PowerAuthError, PowerRefusedError, PowerSettingError
@@ -118,9 +117,9 @@ def _outside(bmc: Bmc, login: Login, request: _Request) -> OutsideAsk:
     return OutsideAsk(command, bmc.tag(), login.quirks.check_checksums)
 
 
-def _words(request: _Request, response: LanResponse) -> str:
+def _words(request: _Request, response: Reply) -> str:
     return words(response.code, request.NETFN, request.COMMAND)
 
 
-def _refused(bmc: Bmc, request: _Request, response: LanResponse) -> PowerRefusedError:
+def _refused(bmc: Bmc, request: _Request, response: Reply) -> PowerRefusedError:
     return PowerRefusedError(f"{bmc.what}: {type(request).__name__}: {_words(request, response)}")

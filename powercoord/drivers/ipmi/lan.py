@@ -17,8 +17,8 @@ CONSOLE = 0x81
 NETFN_CHASSIS = 0x00
 NETFN_APP = 0x06
 
-_SHORTEST_REQUEST = 7
-_SHORTEST_RESPONSE = 8
+SHORTEST_REQUEST = 7
+SHORTEST_RESPONSE = 8
 
 
 def checksum(data: bytes) -> int:
@@ -58,7 +58,7 @@ class LanRequest:
 
         :param check: whether wrong checksums are an error.
         """
-        _verify(message, _SHORTEST_REQUEST, check)
+        verify(message, SHORTEST_REQUEST, check)
         if message[1] & 4:
             raise MalformedDatagram("a response where a request is expected")
         return cls(
@@ -123,7 +123,7 @@ class LanResponse:
 
         :param check: whether wrong checksums are an error (quirk ``nochecksumcheck``).
         """
-        _verify(message, _SHORTEST_RESPONSE, check)
+        verify(message, SHORTEST_RESPONSE, check)
         if not message[1] & 4:
             raise MalformedDatagram("a request where a response is expected")
         return cls(
@@ -139,7 +139,10 @@ class LanResponse:
         )
 
 
-def _verify(message: bytes, shortest: int, check: bool) -> None:
+def verify(message: bytes, shortest: int, check: bool) -> None:
+    """
+    Refuse a message that is too short or, with ``check``, has a wrong checksum.
+    """
     if len(message) < shortest:
         raise MalformedDatagram(f"IPMI message: {len(message)} bytes, need at least {shortest}")
     # The first three bytes sum to zero, and so do all the others.

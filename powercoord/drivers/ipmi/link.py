@@ -12,18 +12,19 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from attrs import define, field
-from twisted.internet.defer import CancelledError
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from powercoord.drivers.ipmi.ask import Command, CommandAsk, Script
-from powercoord.drivers.ipmi.bmc import Bmc, Login
+from powercoord.drivers.ipmi.ask import Command, CommandAsk
+from powercoord.drivers.ipmi.bmc import Bmc
 from powercoord.drivers.ipmi.channel import CloseSession
 from powercoord.drivers.ipmi.conversation import Conversation
 from powercoord.drivers.ipmi.counters import Counters
+from powercoord.drivers.ipmi.errand import Errand
 from powercoord.drivers.ipmi.pace import Pace
 from powercoord.drivers.ipmi.turns import Turns
+from powercoord.drivers.ipmi.wheel import Wheel
 from powercoord.errors import PowerConnError
-from powercoord.interfaces import IOperation
 
 T = TypeVar("T")
 
@@ -38,16 +39,20 @@ class Link:
     One BMC's memory, and the conversation with it.
 
     :param send: gives a datagram for this BMC to the kernel.
+    :param settled: called when a conversation is over.
     """
 
     bmc: Bmc
     clock: IReactorTime
     counters: Counters
     send: Callable[[bytes], bool]
+    wheel: Wheel
+    settled: Callable[[Link], None]
     _turns: Turns = field(init=False)
     _paces: tuple[Pace, Pace] = field(factory=_paces, init=False)
     _talk: Conversation[Any] | None = field(default=None, init=False)
     _idle: IDelayedCall | None = field(default=None, init=False)
+    _limit: float = field(default=0.0, init=False)
 
     def __attrs_post_init__(self) -> None:
         """
@@ -62,35 +67,42 @@ class Link:
         """
         return self._talk is not None or len(self._turns) > 0
 
-    async def perform(
-        self, login: Login, script: Callable[[Bmc, Login], Script[T]], deadline: float, operation: IOperation
-    ) -> T:
+    def perform(self, errand: Errand[T]) -> Deferred[T]:
         """
-        Have a script carried out, after those that came before.
+        Have it done, after those that came before.
         """
-        while self._talk is not None:
-            late = PowerConnError(f"{self.bmc.what}: still busy with another operation")
-            await self._turns.wait(operation, deadline, late)
-        if self.bmc.session is not None and self.bmc.kept(login) is None:
+        if self._talk is not None:
+            return Deferred.fromCoroutine(self._wait(errand))
+        bmc, login = self.bmc, errand.login
+        if bmc.session is not None and bmc.stale(login):
             self.hang_up()
+        bmc.what, self._limit = login.what, login.idle
         self._talk = talk = Conversation(
-            what=self.bmc.what,
-            script=script(self.bmc, login),
+            errand=errand,
+            script=errand.script(bmc, login),
             send=self.send,
-            clock=self.clock,
-            deadline=deadline,
-            operation=operation,
+            seconds=bmc.seconds,
+            wheel=self.wheel,
             paces=self._paces,
             counters=self.counters,
+            ended=self._ended,
         )
-        try:
-            return await talk.start()
-        except (PowerConnError, CancelledError):
+        return talk.start()
+
+    async def _wait(self, errand: Errand[T]) -> T:
+        late = PowerConnError(f"{errand.login.what}: still busy with another operation")
+        while self._talk is not None:
+            await self._turns.wait(errand.operation, errand.deadline, late)
+        return await self.perform(errand)
+
+    def _ended(self, error: BaseException | None) -> None:
+        self._talk = None
+        if isinstance(error, PowerConnError | CancelledError):
             self.bmc.forget()
-            raise
-        finally:
-            self._talk = None
-            self._watch_idle(login.idle)
+        if self._idle is None and self.bmc.session is not None:
+            self._watch_idle()
+        self.settled(self)
+        if len(self._turns):
             self._turns.release()
 
     def received(self, datagram: bytes) -> None:
@@ -134,23 +146,21 @@ class Link:
             self._idle.cancel()
             self._idle = None
 
-    def _watch_idle(self, limit: float) -> None:
-        if self.bmc.session is None or self._idle is not None:
-            return
-        if limit > 0:
-            self._idle = self.clock.callLater(limit, self._idle_over, limit)
+    def _watch_idle(self) -> None:
+        if self._limit > 0:
+            self._idle = self.clock.callLater(self._limit, self._idle_over)
         else:
             self.hang_up()
 
-    def _idle_over(self, limit: float) -> None:
+    def _idle_over(self) -> None:
         """
         Look whether the session was used since; the timer is not moved for each use.
         """
         self._idle = None
         if self.bmc.session is None:
             return
-        left = limit - self.bmc.age()
+        left = self._limit - self.bmc.age()
         if left <= 0 and not self.busy:
             self.hang_up()
         else:
-            self._idle = self.clock.callLater(max(left, 1.0), self._idle_over, limit)
+            self._idle = self.clock.callLater(max(left, 1.0), self._idle_over)

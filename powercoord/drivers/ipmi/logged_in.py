@@ -13,13 +13,12 @@ unless that is known already.
 
 from __future__ import annotations
 
-from powercoord.drivers.ipmi.ask import Command, CommandAsk, NoAnswer, Pause, Script
+from powercoord.drivers.ipmi.ask import Command, CommandAsk, NoAnswer, Pause, Reply, Script
 from powercoord.drivers.ipmi.bmc import Bmc, Login
 from powercoord.drivers.ipmi.channel import SetPrivilege
 from powercoord.drivers.ipmi.chassis import GetChassisStatus
 from powercoord.drivers.ipmi.completion import INSUFFICIENT_PRIVILEGE, OK, words
 from powercoord.drivers.ipmi.ipmi15_login import ask_capabilities, open_ipmi15
-from powercoord.drivers.ipmi.lan import LanResponse
 from powercoord.drivers.ipmi.rmcpplus_login import SlotsFull, StartOver, open_rmcpplus
 from powercoord.drivers.ipmi.session import Session
 from powercoord.errors import PowerAuthError, PowerConnError, PowerSettingError
@@ -35,7 +34,7 @@ _RESTARTS = 3
 STATUS = Command(GetChassisStatus.NETFN, GetChassisStatus.COMMAND)
 
 
-def carry_out(bmc: Bmc, login: Login, command: Command) -> Script[LanResponse]:
+def carry_out(bmc: Bmc, login: Login, command: Command) -> Script[Reply]:
     """
     Get one command answered.
 
@@ -46,42 +45,47 @@ def carry_out(bmc: Bmc, login: Login, command: Command) -> Script[LanResponse]:
             f"{bmc.what}: privilege_level is too low to change anything; OPERATOR is needed"
         )
     try:
-        session = bmc.kept(login)
+        session = bmc.session
         if session is None:
             session = yield from log_in(bmc, login)
-            return (yield from _say(bmc, login, session, command))
-        return (yield from _trust(bmc, login, session, command))
+        elif command.limit == 1:
+            session = yield from _probe(bmc, login, session)
+        else:
+            try:
+                return (yield from _say(bmc, login, session, command, PATIENCE))
+            except NoAnswer:
+                bmc.forgotten()
+                session = yield from log_in(bmc, login)
+        return (yield from _say(bmc, login, session, command))
     except NoAnswer:
         bmc.forget()
         raise
 
 
-def _trust(bmc: Bmc, login: Login, session: Session, command: Command) -> Script[LanResponse]:
+def _probe(bmc: Bmc, login: Login, session: Session) -> Script[Session]:
     """
-    Use a kept session: see note [Sessions that a BMC forgot].
+    A session that is known to be there: see note [Sessions that a BMC forgot].
     """
-    once = command.limit == 1
+    if bmc.age() <= FRESH:
+        return session
     try:
-        if not once:
-            return (yield from _say(bmc, login, session, command, PATIENCE))
-        if bmc.age() > FRESH:
-            yield from _say(bmc, login, session, STATUS, PATIENCE)
+        yield from _say(bmc, login, session, STATUS, PATIENCE)
     except NoAnswer:
         bmc.forgotten()
-        session = yield from log_in(bmc, login)
-    return (yield from _say(bmc, login, session, command))
+        return (yield from log_in(bmc, login))
+    return session
 
 
 def _say(
     bmc: Bmc, login: Login, session: Session, command: Command, patience: float | None = None
-) -> Script[LanResponse]:
+) -> Script[Reply]:
     """
     Have a command answered in a session, at the level that it needs.
     """
     check = login.quirks.check_checksums
     if command.privilege > session.privilege:
         yield from _raise_level(bmc, login, session, patience)
-    response: LanResponse = yield CommandAsk(session, command, check, patience)
+    response: Reply = yield CommandAsk(session, command, check, patience)
     if response.code == INSUFFICIENT_PRIVILEGE and session.privilege < login.privilege:
         # It did nothing, so even what may leave only once may leave again.
         yield from _raise_level(bmc, login, session, patience)

@@ -12,6 +12,7 @@ from socket import AddressFamily
 from typing import Any, TypeVar
 
 from attrs import define, field
+from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from powercoord.drivers.ipmi.ask import Script
@@ -19,6 +20,7 @@ from powercoord.drivers.ipmi.bmc import Bmc, Login
 from powercoord.drivers.ipmi.counters import Counters
 from powercoord.drivers.ipmi.datagrams import Datagrams
 from powercoord.drivers.ipmi.entropy import Entropy
+from powercoord.drivers.ipmi.errand import Errand
 from powercoord.drivers.ipmi.fleet import Bounds, Fleet
 from powercoord.drivers.ipmi.power import change_boot, change_power, read_power
 from powercoord.drivers.ipmi.resolve import Resolver
@@ -109,18 +111,19 @@ class IpmiDriver:
         """
         await self._fleet.close()
 
-    async def _perform(
+    def _perform(
         self, target: Target, operation: IOperation, script: Callable[[Bmc, Login], Script[T]]
-    ) -> T:
+    ) -> Deferred[T]:
         settings, login = self._login(target)
         deadline = min(operation.deadline, self._fleet.clock.seconds() + settings.timeout)
-        address = login.address
-        peer = (
-            (address.host, address.port)
-            if address.literal
-            else await self._resolver.peer(address, deadline, operation)
-        )
-        return await self._fleet.perform(login, peer, script, deadline, operation)
+        errand = Errand(login, script, deadline, operation)
+        if login.peer is not None:
+            return self._fleet.perform(login.peer, errand)
+        return Deferred.fromCoroutine(self._find(errand))
+
+    async def _find(self, errand: Errand[T]) -> T:
+        peer = await self._resolver.peer(errand.login.address, errand.deadline, errand.operation)
+        return await self._fleet.perform(peer, errand)
 
     def _login(self, target: Target) -> tuple[IpmiSettings, Login]:
         """

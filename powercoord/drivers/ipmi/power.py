@@ -9,13 +9,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from powercoord.drivers.ipmi import boot
-from powercoord.drivers.ipmi.ask import Command, Script
+from powercoord.drivers.ipmi.ask import Command, Reply, Script
 from powercoord.drivers.ipmi.bmc import Bmc, Login
 from powercoord.drivers.ipmi.boot import BootFlags, BootOption, Device, GetBootOptions, SetBootOptions
 from powercoord.drivers.ipmi.channel import PRIVILEGE_OPERATOR
 from powercoord.drivers.ipmi.chassis import ChassisControl, ChassisStatus, Control
 from powercoord.drivers.ipmi.completion import DUPLICATED, NO_RESPONSE, OK, TIMEOUT, TRANSIENT, words
-from powercoord.drivers.ipmi.lan import LanResponse
 from powercoord.drivers.ipmi.logged_in import STATUS, carry_out
 from powercoord.drivers.ipmi.rmcp import MalformedDatagram
 from powercoord.drivers.ipmi.settings import BootType
@@ -106,7 +105,7 @@ def _starts_by_efi(bmc: Bmc, login: Login) -> Script[bool]:
     """
     request = GetBootOptions(boot.PARAMETER_BOOT_FLAGS)
     command = Command(request.NETFN, request.COMMAND, request.encode(), PRIVILEGE_OPERATOR)
-    response: LanResponse = yield from carry_out(bmc, login, command)
+    response: Reply = yield from carry_out(bmc, login, command)
     if response.code != OK:
         return False
     try:

@@ -74,8 +74,6 @@ class Resolver:
 
         :raises PowerConnError: the name is not known, or nobody says so in time.
         """
-        if address.literal:
-            return address.host, address.port
         known = self._known.get(address.host)
         if known is None or known[1] <= self._clock.seconds():
             waiting = self._running.get(address.host)

@@ -35,6 +35,18 @@ _OEM_LENGTH = 6
 _START = IPMI_HEADER + bytes((AUTH_RMCPPLUS,))
 
 
+def read_head(datagram: bytes) -> tuple[int, int, int, int]:
+    """
+    The payload type with its flags, the session's id, the packet's number, and how long the payload is.
+    """
+    if not HEAD.size <= len(datagram) <= MAX_DATAGRAM:
+        raise MalformedDatagram(f"RMCP+ packet: {len(datagram)} bytes")
+    header, auth_type, flags, session_id, sequence, length = HEAD.unpack_from(datagram)
+    if header != IPMI_HEADER or auth_type != AUTH_RMCPPLUS:
+        raise MalformedDatagram(f"header {datagram[:5].hex()} is not that of RMCP+")
+    return flags, session_id, sequence, length
+
+
 @frozen
 class Packet:
     """
@@ -70,15 +82,10 @@ class Packet:
         """
         Read the wrapper. Nothing is verified nor decrypted here.
         """
-        size = len(datagram)
-        if not HEAD.size <= size <= MAX_DATAGRAM:
-            raise MalformedDatagram(f"RMCP+ packet: {size} bytes")
-        header, auth_type, flags, session_id, sequence, length = HEAD.unpack_from(datagram)
-        if header != IPMI_HEADER or auth_type != AUTH_RMCPPLUS:
-            raise MalformedDatagram(f"header {datagram[:5].hex()} is not that of RMCP+")
+        flags, session_id, sequence, length = read_head(datagram)
         if flags & TYPE_BITS == PAYLOAD_OEM:
             return cls._decode_oem(datagram)
-        end = 16 + length
+        size, end = len(datagram), HEAD.size + length
         if flags & AUTHENTICATED:
             if end + 2 > size:
                 raise MalformedDatagram("RMCP+ packet: the trailer is cut off")
@@ -86,7 +93,7 @@ class Packet:
             raise MalformedDatagram(f"RMCP+ packet: {size} bytes, its header says {end}")
         return cls(
             flags & TYPE_BITS,
-            datagram[16:end],
+            datagram[HEAD.size : end],
             session_id,
             sequence,
             flags >= ENCRYPTED,

@@ -18,9 +18,10 @@ from powercoord.drivers.ipmi import session15
 from powercoord.drivers.ipmi.entropy import Entropy
 from powercoord.drivers.ipmi.quirks import Quirks
 from powercoord.drivers.ipmi.rmcp import MalformedDatagram
-from powercoord.drivers.ipmi.rmcpplus import PAYLOAD_IPMI, Packet
+from powercoord.drivers.ipmi.rmcpplus import AUTHENTICATED, ENCRYPTED, PAYLOAD_IPMI, TYPE_BITS, read_head
 from powercoord.drivers.ipmi.suites import BLOCK, SessionKeys
 
+_SEALED = PAYLOAD_IPMI | ENCRYPTED | AUTHENTICATED
 _LAST_NUMBER = 0xFFFF_FF00
 
 
@@ -84,13 +85,15 @@ class Session20:
         """
         See `Session`.
         """
-        packet = Packet.decode(datagram)
-        if packet.session_id != self.console_id or packet.kind != PAYLOAD_IPMI:
+        flags, session_id, sequence, length = read_head(datagram)
+        if session_id != self.console_id or flags & TYPE_BITS:
             return None
-        message = self.keys.open(packet)
-        if packet.sequence <= self._inbound:
-            raise MalformedDatagram(f"packet {packet.sequence} after {self._inbound}: a repetition")
-        self._inbound = packet.sequence
+        if flags != _SEALED:
+            raise MalformedDatagram("a packet that is not signed and encrypted, in a session")
+        message = self.keys.open_sealed(datagram, length)
+        if sequence <= self._inbound:
+            raise MalformedDatagram(f"packet {sequence} after {self._inbound}: a repetition")
+        self._inbound = sequence
         return message
 
     def close_id(self) -> int:
