@@ -251,10 +251,13 @@ class Registry:
             self._advance(lane)
 
     def _tell(self, batch: Batch) -> None:
-        for action, _ in batch.ended:
-            self._gone(action)
+        """
+        Answers first: who waits for quiet may close the doors they leave by.
+        """
         for waiter in batch.answered():
             waiter.tell()
+        for action, _ in batch.ended:
+            self._gone(action)
 
     def _gone(self, action: PowerAction) -> None:
         action.over()
@@ -308,10 +311,10 @@ class Registry:
             _log.error("the end of {action} is not durable: {error}", action=action.id, error=error)
         lane.opened()
         self._advance(lane)
-        self._gone(action)
         for waiter in waiters:
             waiter.tell()
         self._reads.look(action.node)
+        self._gone(action)
 
     def _polled(self, name: str) -> bool:
         lane = self._lanes.get(name)
