@@ -6,13 +6,15 @@ Asking for power from a shell: what is asked, what is shown, and the exit code.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from click.testing import CliRunner, Result
+from twisted.internet.defer import Deferred, fail
 from twisted.trial.unittest import SynchronousTestCase
 
 from powercoord.cli import main
-from powercoord.client import NotAuthenticated, RosterEntry, Unreachable
+from powercoord.client import Answer, CallTimeout, NotAuthenticated, RosterEntry, Unreachable
 from powercoord.errors import Draining, PowercoordError, Stale
 from powercoord.model import (
     Boot,
@@ -26,6 +28,7 @@ from powercoord.model import (
     Outcome,
     Policy,
     PowerState,
+    Request,
     Superseded,
     Unknown,
     Verb,
@@ -356,3 +359,32 @@ class RefusedTests(CommandCase):
         for error, line, code in cases:
             self.session.unreachable = error
             self.assertRefused(line, "on", "n1", code=code)
+
+
+class BrokenOffTests(CommandCase):
+    def test_lost_in_the_middle(self) -> None:
+        """
+        When the coordinator falls silent in the middle, what had come of it before is still told.
+        """
+
+        class Silent(FakeClient):
+            def submit(self, requests: Sequence[Request]) -> Deferred[tuple[Answer, ...]]:
+                if self.submitted:
+                    return fail(CallTimeout("no answer within 30 s"))
+                return super().submit(requests)
+
+        roster = [RosterEntry(name=f"n{n}", driver="ipmi") for n in range(1, 601)]
+        self.session.client = Silent(roster=roster, outcomes={"n2": None})
+        result = self.run_command("on", "n[1-600]")
+
+        self.assertEqual(4, result.exit_code)
+        self.assertIn("done    499    n[1,3-500]  seen on", result.stdout)
+        self.assertEqual(
+            [
+                "Stopped waiting. What was accepted goes on for 1 node: n2",
+                "To stop that too: powercoord cancel 'n2'",
+                "No answer came for 100 nodes; 'powercoord queue' shows what was accepted.",
+                "powercoord: no answer within 30 s",
+            ],
+            result.stderr.splitlines()[-4:],
+        )

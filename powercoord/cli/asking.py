@@ -22,6 +22,7 @@ from powercoord.cli.session import World
 from powercoord.cli.together import together
 from powercoord.client import Accepted, Answer, Refused, Watch
 from powercoord.entries import Entered
+from powercoord.errors import PowercoordError
 from powercoord.folding import fold
 from powercoord.model import Boot, Outcome, Policy, Verb
 
@@ -72,6 +73,11 @@ async def ask(asked: Asked, world: World) -> int:
     except CancelledError:
         asking.tell(interrupted=True)
         return INTERRUPTED
+    except PowercoordError:
+        # Whoever reads why it broke off must not lose what had come of it before.
+        if asking.results:
+            asking.tell(interrupted=True)
+        raise
     asking.tell(interrupted=False)
     return exit_code(asking.results.values())
 
