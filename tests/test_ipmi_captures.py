@@ -9,7 +9,17 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from powercoord.drivers.ipmi import channel, chassis, rakp, rmcp, rmcpplus, session15, suites
+from powercoord.drivers.ipmi import (
+    activation,
+    channel,
+    chassis,
+    opensession,
+    rakp,
+    rmcp,
+    rmcpplus,
+    session15,
+    suites,
+)
 from powercoord.drivers.ipmi.lan import LanRequest, LanResponse
 from tests.ipmi_captures import MD5_STATUS, PASSWORD, SUITE_3_ON, USERNAME, datagrams
 
@@ -26,8 +36,8 @@ class Suite3Tests(SynchronousTestCase):
         self.received = datagrams(SUITE_3_ON, "<")
         plus = [rmcpplus.Packet.decode(datagram) for datagram in self.sent[1:]]
         answers = [rmcpplus.Packet.decode(datagram) for datagram in self.received[1:]]
-        self.open = rakp.OpenRequest.decode(plus[0].payload)
-        self.opened = rakp.OpenResponse.decode(answers[0].payload)
+        self.open = opensession.OpenRequest.decode(plus[0].payload)
+        self.opened = opensession.OpenResponse.decode(answers[0].payload)
         self.rakp1 = rakp.Rakp1.decode(plus[1].payload)
         self.rakp2 = rakp.Rakp2.decode(answers[1].payload)
         self.rakp3 = rakp.Rakp3.decode(plus[2].payload)
@@ -49,7 +59,7 @@ class Suite3Tests(SynchronousTestCase):
         """
         The four messages before the session say what ipmipower was asked for.
         """
-        wanted = rakp.Algorithms.of(SUITE)
+        wanted = opensession.Algorithms.of(SUITE)
         self.assertEqual((wanted, 0x154F9179), (self.open.algorithms, self.open.console_id))
         self.assertEqual((wanted, 0x154F9179), (self.opened.algorithms, self.opened.console_id))
         self.assertEqual((0, 0x82), (self.opened.status, self.opened.managed_id))
@@ -210,12 +220,12 @@ class Ipmi15Tests(SynchronousTestCase):
         Challenge and activation say what both sides agreed on.
         """
         sent, got = self.packets(">"), self.packets("<")
-        challenge = channel.GetSessionChallenge.decode(LanRequest.decode(sent[1].payload).data)
-        self.assertEqual(channel.GetSessionChallenge(session15.AUTH_MD5, USERNAME), challenge)
-        given = channel.SessionChallenge.decode(LanResponse.decode(got[1].payload).data)
-        activate = channel.ActivateSession.decode(LanRequest.decode(sent[2].payload).data)
+        challenge = activation.GetSessionChallenge.decode(LanRequest.decode(sent[1].payload).data)
+        self.assertEqual(activation.GetSessionChallenge(session15.AUTH_MD5, USERNAME), challenge)
+        given = activation.SessionChallenge.decode(LanResponse.decode(got[1].payload).data)
+        activate = activation.ActivateSession.decode(LanRequest.decode(sent[2].payload).data)
         self.assertEqual((given.challenge, given.session_id), (activate.challenge, sent[2].session_id))
-        activated = channel.SessionActivated.decode(LanResponse.decode(got[2].payload).data)
+        activated = activation.SessionActivated.decode(LanResponse.decode(got[2].payload).data)
         self.assertEqual(sent[3].sequence, activated.sequence)
         self.assertEqual(got[2].sequence, activate.sequence)
 
