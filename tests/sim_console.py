@@ -21,6 +21,7 @@ from powercoord.drivers.ipmi.channel import SetPrivilege
 from powercoord.drivers.ipmi.chassis import ChassisControl, ChassisStatus, Control, GetChassisStatus
 from powercoord.drivers.ipmi.lan import LanRequest, LanResponse
 from powercoord.drivers.ipmi.opensession import Algorithms, OpenRequest, OpenResponse
+from powercoord.drivers.ipmi.quirks import STANDARD, Quirks
 from powercoord.drivers.ipmi.rakp import NAME_ONLY, KeyExchange, Rakp1, Rakp2, Rakp3, Rakp4
 from powercoord.drivers.ipmi.rmcpplus import (
     PAYLOAD_OPEN_REQUEST,
@@ -71,6 +72,7 @@ class Console:
     keys: SessionKeys | None = None
     sequence: int = 0
     request_sequence: int = 0
+    quirks: Quirks = STANDARD
     exchange: KeyExchange | None = field(init=False, default=None)
 
     def ask(self, datagram: bytes) -> bytes:
@@ -96,7 +98,8 @@ class Console:
         Say who we are.
         """
         role = self.privilege | NAME_ONLY if role is None else role
-        message = Rakp1(2, self.managed_id, random, role, self.username)
+        name = self.username.ljust(16, b"\0") if self.quirks.pad_username else self.username
+        message = Rakp1(2, self.managed_id, random, role, name)
         second = Rakp2.decode(self.step(PAYLOAD_RAKP1, message))
         if second.status == 0:
             self.exchange = KeyExchange(
@@ -107,7 +110,7 @@ class Console:
                 managed_random=second.managed_random,
                 guid=second.guid,
                 role=role,
-                username=self.username,
+                username=name,
             )
         return second
 
@@ -116,7 +119,12 @@ class Console:
         Prove it.
         """
         assert self.exchange is not None
-        code = self.exchange.console_code(self.password)
+        proof = self.exchange
+        if self.quirks.plain_rakp3_role:
+            proof = proof.with_role(self.privilege)
+        if self.quirks.pad_username:
+            proof = evolve(proof, username=self.username)
+        code = proof.console_code(self.password)
         message = Rakp3(3, status, self.managed_id, code)
         return Rakp4.decode(self.step(PAYLOAD_RAKP3, message))
 
@@ -127,7 +135,7 @@ class Console:
         assert self.open().status == 0
         second = self.rakp1()
         assert self.exchange is not None
-        assert second.code == self.exchange.managed_code(self.password)
+        assert second.code == self.exchange.managed_code(self.password) + bytes(self.quirks.long_rakp2_code)
         fourth = self.rakp3()
         key = self.exchange.session_key(self.kg or self.password)
         assert (fourth.status, fourth.code) == (0, self.exchange.final_code(key))

@@ -46,6 +46,7 @@ from powercoord.drivers.ipmi.rmcpplus import outside as outside20
 from powercoord.drivers.ipmi.session15 import AUTH_MD5, Session15, outside, signed
 from powercoord.sim.bmc import Bmc
 from powercoord.sim.faults import Faults
+from powercoord.sim.handshake import STATUS_NO_SUITE
 from powercoord.sim.machine import Latency
 from powercoord.sim.profile import Profile
 from tests.hypothesis_notes import HypothesisNotes
@@ -453,6 +454,16 @@ class FaultTests(BmcCase):
 
         self.assertRaises(NoAnswer, console.power)
         self.assertTrue(console.bmc.machine.power())
+
+    def test_other_firmware(self) -> None:
+        """
+        A BMC that starts as another kind offers what that kind does.
+        """
+        bmc = make_bmc(self.clock)
+        bmc.restart(Profile(suites=(3,)))
+
+        Console(bmc, suite=3).log_in()
+        self.assertEqual(STATUS_NO_SUITE, Console(bmc, suite=17).open().status)
 
     def test_delays(self) -> None:
         """

@@ -14,9 +14,11 @@ from powercoord.drivers.ipmi.completion import (
     STATUS_BAD_SESSION,
     STATUS_NO_RESOURCES,
 )
+from powercoord.drivers.ipmi.quirks import combine
 from powercoord.drivers.ipmi.rakp import NAME_ONLY
 from powercoord.sim.bmc import Bmc
 from powercoord.sim.faults import Faults
+from powercoord.sim.firmware import INTEL, STANDARD, SUPERMICRO
 from powercoord.sim.handshake import STATUS_NO_SUITE, STATUS_UNAUTHORIZED_NAME, STATUS_UNAUTHORIZED_ROLE
 from powercoord.sim.profile import Privilege, Profile, User
 from tests.sim_console import Console, NoAnswer, make_bmc, second_console
@@ -162,6 +164,30 @@ class RefusalTests(HandshakeCase):
         hasty.exchange = honest.exchange
 
         self.assertEqual(STATUS_BAD_SESSION, hasty.rakp3().status)
+
+
+class FirmwareTests(HandshakeCase):
+    def test_workarounds(self) -> None:
+        """
+        Odd firmware needs the workaround that is named for it, and ordinary firmware none.
+        """
+        cases = (("intel20", INTEL), ("supermicro20", SUPERMICRO), ("none", STANDARD))
+        for name, _ in cases:
+            for owner, firmware in cases:
+                console = Console(self.bmc(Profile(firmware=firmware)), quirks=combine([name]))
+                if name == owner:
+                    console.log_in()
+                else:
+                    self.assertRaises(AssertionError, console.log_in)
+
+    def test_short_passwords(self) -> None:
+        """
+        Intel's firmware hashes 16 bytes of a password with MD5, and all of it otherwise.
+        """
+        users = (User(b"admin", b"0123456789abcdefghij"),)
+        bmc = self.bmc(Profile(suites=(3, 8), users=users, firmware=INTEL))
+        for suite, password in ((8, b"0123456789abcdef"), (3, b"0123456789abcdefghij")):
+            Console(bmc, suite=suite, password=password, quirks=combine(["intel20"])).log_in()
 
 
 class RepetitionTests(HandshakeCase):

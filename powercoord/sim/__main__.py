@@ -58,6 +58,14 @@ def fleet_for(options: Namespace, reactor: object) -> SimulatedFleet:
     )
 
 
+def tell(fleet: SimulatedFleet) -> None:
+    """
+    Say that it is ready, and where.
+    """
+    first, last = fleet.bmcs[0].address, fleet.bmcs[-1].address
+    print(f"ready {len(fleet.bmcs)} BMCs {first} {last} port {fleet.port}", flush=True)  # noqa: T201
+
+
 def main() -> None:
     """
     Serve until told to stop.
@@ -70,8 +78,7 @@ def main() -> None:
     except (ValueError, CannotListenError) as error:
         sys.exit(f"python -m powercoord.sim: {error}")
     reactor.addSystemEventTrigger("before", "shutdown", fleet.stopService)
-    first, last = fleet.bmcs[0].address, fleet.bmcs[-1].address
-    print(f"ready {len(fleet.bmcs)} BMCs {first} {last} port {fleet.port}", flush=True)  # noqa: T201
+    reactor.callLater(0, tell, fleet)  # in the running reactor, where a signal is already a clean stop
     reactor.run()
 
 

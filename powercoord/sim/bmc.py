@@ -63,7 +63,13 @@ class Bmc:
     _handshake: Handshake = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        profile = self.profile
+        self.restart(self.profile)
+
+    def restart(self, profile: Profile) -> None:
+        """
+        Begin anew as another kind of BMC: all sessions are gone, and the machine does not notice.
+        """
+        self.profile = profile
         self.sessions = SessionTable(self._clock, self._new_id, profile.slots, profile.idle_timeout)
         self._handshake = Handshake(profile, self.sessions, self.guid, self._random_bytes)
 

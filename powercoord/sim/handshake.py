@@ -100,14 +100,15 @@ class Handshake:
         session = self._table.find(message.managed_id)
         if not isinstance(session, Session20) or session.active:
             return Rakp2(message.tag, STATUS_BAD_SESSION, 0)
-        user = self._profile.user(message.username)
+        name = self._profile.firmware.name(message.username)
+        user = None if name is None else self._profile.user(name)
         status = _admission(session, message.role, user)
         if status or user is None:
             self._table.close(session.id)
             return Rakp2(message.tag, status, session.console_id)
         session.user = user
         session.exchange = exchange = self._exchange(session, message)
-        code = exchange.managed_code(current_password(user, faults))
+        code = self._profile.firmware.rakp2_code(exchange.managed_code(self._key(session, user, faults)))
         return Rakp2(message.tag, STATUS_OK, session.console_id, exchange.managed_random, self._guid, code)
 
     def _exchange(self, session: Session20, message: Rakp1) -> KeyExchange:
@@ -134,14 +135,18 @@ class Handshake:
         if message.status != STATUS_OK:
             self._table.close(session.id)
             return None
-        password = current_password(session.user, faults)
-        if not compare_digest(session.exchange.console_code(password), message.code):
+        key = self._key(session, session.user, faults)
+        proof = self._profile.firmware.rakp3_exchange(session.exchange)
+        if not compare_digest(proof.console_code(key), message.code):
             self._table.close(session.id)
             return Rakp4(message.tag, STATUS_BAD_INTEGRITY_VALUE, session.console_id)
         if not session.active:
-            self._activate(session, session.exchange, self._profile.kg or password)
+            self._activate(session, session.exchange, self._profile.kg or key)
         code = session.exchange.final_code(session.session_key)
         return Rakp4(message.tag, STATUS_OK, session.console_id, code)
+
+    def _key(self, session: Session20, user: User, faults: Faults) -> bytes:
+        return self._profile.firmware.password(current_password(user, faults), session.suite)
 
     def _activate(self, session: Session20, exchange: KeyExchange, key: bytes) -> None:
         session.session_key = exchange.session_key(key)

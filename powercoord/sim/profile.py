@@ -9,6 +9,8 @@ from enum import IntEnum
 
 from attrs import field, frozen
 
+from powercoord.sim.firmware import STANDARD, Firmware
+
 
 class Privilege(IntEnum):
     """
@@ -49,6 +51,7 @@ class Profile:
     :param kg: K_g; empty: none.
     :param slots: sessions at a time, those being made included.
     :param idle_timeout: seconds without a packet after which a session is gone.
+    :param firmware: how it departs from the specification.
     """
 
     users: tuple[User, ...] = USERS
@@ -57,6 +60,7 @@ class Profile:
     kg: bytes = field(default=b"", repr=False)
     slots: int = 4
     idle_timeout: float = 60.0
+    firmware: Firmware = STANDARD
     manufacturer: int = 0
     product: int = 0
 

@@ -17,6 +17,7 @@ from twisted.trial.unittest import SkipTest, TestCase
 
 from powercoord.drivers.ipmi.boot import Device
 from powercoord.sim.faults import Faults
+from powercoord.sim.firmware import INTEL, SUPERMICRO, Firmware
 from powercoord.sim.fleet import SimulatedBmc, SimulatedFleet
 from powercoord.sim.machine import Latency
 from powercoord.sim.profile import Profile
@@ -197,9 +198,7 @@ class IpmitoolKgTests(PeerCase):
         self.assertEqual((0, 1, True), (good, bad, self.fleet.power(0)))
 
 
-class IpmipowerTests(PeerCase):
-    base = "127.50.63.1"
-
+class IpmipowerCase(PeerCase):
     def setUp(self) -> None:
         super().setUp()
         self.config = Path(self.mktemp())
@@ -217,6 +216,10 @@ class IpmipowerTests(PeerCase):
             answer = line.partition(": ")[2]
             answers[answer] = answers.get(answer, 0) + 1
         return answers
+
+
+class IpmipowerTests(IpmipowerCase):
+    base = "127.50.63.1"
 
     async def obeys(self, *options: str) -> None:
         steps = (
@@ -267,6 +270,39 @@ class IpmipowerTests(PeerCase):
         answers = await self.ipmipower("-D", "LAN_2_0", "-I", "8", "--stat")
 
         self.assertEqual({"cipher suite id unavailable": 10}, answers)
+
+
+class FirmwareTests(IpmipowerCase):
+    """
+    Firmware that FreeIPMI has a workaround for: its own judgement whether ours is like it.
+    """
+
+    base = "127.50.65.1"
+
+    async def answers(self, firmware: Firmware, *options: str) -> list[str]:
+        """
+        What `ipmipower` says of BMCs with this firmware, for the suites that were there in its time.
+        """
+        for bmc in self.fleet.bmcs:
+            bmc.bmc.restart(Profile(suites=(3, 8), firmware=firmware))
+        found = [
+            await self.ipmipower("-D", "LAN_2_0", "-I", suite, *options, "--stat") for suite in ("3", "8")
+        ]
+        return [answer for answers in found for answer in answers]
+
+    async def test_intel(self) -> None:
+        """
+        Intel's early firmware needs ``intel20``.
+        """
+        self.assertEqual(["off", "off"], await self.answers(INTEL, "-W", "intel20"))
+        self.assertNotIn("off", await self.answers(INTEL))
+
+    async def test_supermicro(self) -> None:
+        """
+        Supermicro's early firmware needs ``supermicro20``.
+        """
+        self.assertEqual(["off", "off"], await self.answers(SUPERMICRO, "-W", "supermicro20"))
+        self.assertNotIn("off", await self.answers(SUPERMICRO))
 
 
 PYGHMI = """
