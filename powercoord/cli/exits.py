@@ -15,7 +15,6 @@ BAD_INPUT = 2
 NO_COORDINATOR = 3
 NOT_KNOWN = 4
 INTERRUPTED = 130
-BROKEN_PIPE = 141
 
 MEANINGS = {
     REACHED: "Every node reached its state, or the question was answered.",

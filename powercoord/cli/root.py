@@ -15,7 +15,7 @@ from click.exceptions import NoArgsIsHelpError
 
 from powercoord.cli.checking import check_config
 from powercoord.cli.demo import demo
-from powercoord.cli.exits import BAD_INPUT, BROKEN_PIPE, INTERRUPTED, MEANINGS, exit_code_of, line_of
+from powercoord.cli.exits import BAD_INPUT, INTERRUPTED, MEANINGS, NOT_REACHED, exit_code_of, line_of
 from powercoord.cli.look import drivers, nodes, query, queue, status, watch
 from powercoord.cli.power import boot, cycle, off, on, reset
 from powercoord.cli.session import RealSession, Session
@@ -50,8 +50,9 @@ class Root(click.Group):
             code = INTERRUPTED
         except BrokenPipeError:
             # Whoever read our output is gone; the interpreter must not try to write the rest at its end.
+            # 1, as click and rich have it where they notice first.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            code = BROKEN_PIPE
+            code = NOT_REACHED
         sys.exit(code)
 
 
