@@ -155,6 +155,7 @@ class AmpWorld:
     door: Door = field(init=False)
     pipes: list[Pipe] = field(factory=list, init=False)
     refusing: bool = field(default=False, init=False)
+    attempts: list[float] = field(factory=list, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.world = World(self.count, **self.options)
@@ -264,6 +265,7 @@ class MemoryEndpoint:
     _address: IAddress
 
     def connect(self, factory: IProtocolFactory) -> Deferred[Any]:
+        self._world.attempts.append(self._world.clock.seconds())
         if self._world.refusing:
             return fail(ConnectionRefusedError())
         protocol = factory.buildProtocol(LOCAL)

@@ -49,7 +49,7 @@ class Patience:
     connect: float = 10.0
     call: float = 30.0
     retry_first: float = 0.25
-    retry_longest: float = 30.0
+    retry_longest: float = 10.0
 
 
 class Connected:

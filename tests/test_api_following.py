@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: MIT
+"""
+Tests for `powercoord.api.following`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.protocols import amp
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from powercoord import errors as e
+from powercoord.api import extensions as x
+from powercoord.api.following import Filter
+from powercoord.api.limits import Limits
+from powercoord.model import Verb
+from tests.amp_world import AmpWorld
+
+
+class Subscriber(amp.AMP):
+    """
+    Takes down what it is told; answers when the test lets it, if it is slow.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[tuple[int, Any]] = []
+        self.slow = False
+        self.owed: list[Deferred[Any]] = []
+
+    @x.ActionEvent.responder
+    def event(self, subscription: int, events: list[Any]) -> Any:
+        self.told += [(subscription, event) for event in events]
+        if not self.slow:
+            return {}
+        self.owed.append(Deferred())
+        return self.owed[-1]
+
+    def kinds(self, subscription: int = 1) -> list[str]:
+        return [event["event"] for number, event in self.told if number == subscription]
+
+
+class FollowingTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.it = AmpWorld(3, limits=Limits(queue=50))
+        self.peer = Subscriber()
+        self.it.join(self.peer)
+
+    def call(self, command: Any, **arguments: Any) -> Any:
+        gotten: list[Any] = []
+        self.peer.callRemote(command, **arguments).addBoth(gotten.append)
+        self.it.carry()
+        (answer,) = gotten
+        return answer.value if isinstance(answer, Failure) else answer
+
+    def submit(self, *items: Any, verb: str = "on", prefix: str = "p-") -> None:
+        self.call(x.Submit, batch={"items": list(items), "verb": verb, "request_prefix": prefix})
+        self.it.turn(2)
+
+    def test_everything(self) -> None:
+        """
+        Without a filter a subscriber is told all that happens, in order.
+        """
+        self.assertEqual({"subscription": 1}, self.call(x.Subscribe))
+        self.submit("n1")
+
+        kinds = self.peer.kinds()
+        self.assertEqual("accepted", kinds[0])
+        self.assertEqual(["ended", "answered"], [kind for kind in kinds if kind in ("ended", "answered")])
+        self.assertIn("observed", kinds)
+        phases = [event["phase"] for _, event in self.peer.told if event["event"] == "entered"]
+        self.assertEqual(["admitted", "sent", "verifying"], phases)
+
+    def test_filters(self) -> None:
+        """
+        A filter by node, request, prefix, action or kind lets pass what it names.
+        """
+        for wanted in (
+            {"nodes": ["n2"]},
+            {"requests": ["p-1"]},
+            {"request_prefix": "p-1"},
+            {"actions": ["a2"]},
+            {"kinds": ["answered"]},
+            {"nodes": ["n3"], "kinds": ["ended", "answered"]},
+        ):
+            self.call(x.Subscribe, filter=wanted)
+        self.submit("n1", "n2", "n3")
+
+        of_n2 = [event for _, event in self.peer.told if event.get("node") == "n2" or "request" in event]
+        self.assertTrue(of_n2)
+        for subscription in (1, 2, 3, 4):
+            nodes = {
+                event.get("node") or event["request"]["node"]
+                for number, event in self.peer.told
+                if number == subscription
+            }
+            self.assertEqual({"n2"}, nodes, subscription)
+            self.assertIn("ended", self.peer.kinds(subscription))
+            self.assertIn("answered", self.peer.kinds(subscription))
+        self.assertEqual(["answered"] * 3, self.peer.kinds(5))
+        self.assertEqual(["ended", "answered"], self.peer.kinds(6))
+
+    def test_followed_into_another_action(self) -> None:
+        """
+        Whoever follows a request is told of the action that takes the place of the first.
+        """
+        self.it.world.machine("n1").latency = 5.0
+        self.call(x.Subscribe, filter={"requests": ["p-0"]})
+        self.submit("n1", verb="on")
+        self.submit("n1", verb="cycle", prefix="q-")
+        self.it.turn(40)
+
+        ended = [event["action"] for _, event in self.peer.told if event["event"] == "ended"]
+        (answered,) = [event for _, event in self.peer.told if event["event"] == "answered"]
+        self.assertIn("followed", self.peer.kinds())
+        self.assertEqual(["a1", "a2"], ended)
+        self.assertEqual("done", answered["outcome"]["outcome"])
+
+    def test_follow(self) -> None:
+        """
+        Requests can be added to a subscription before they are made, and leave it when answered.
+        """
+        self.call(x.Subscribe, filter={"requests": ["other"]})
+        self.assertEqual({}, self.call(x.Follow, subscription=1, requests=["p-0"]))
+        self.submit("n1", "n2")
+
+        self.assertEqual(1, self.peer.kinds().count("answered"))
+        self.assertIsInstance(self.call(x.Follow, subscription=9, requests=["a"]), e.BadRequest)
+
+    def test_unsubscribe(self) -> None:
+        """
+        Whoever unsubscribed is told nothing more, and nobody listens to the registry any more.
+        """
+        self.call(x.Subscribe)
+        self.assertEqual({}, self.call(x.Unsubscribe, subscription=1))
+        self.submit("n1")
+
+        self.assertEqual([], self.peer.told)
+        self.assertIsInstance(self.call(x.Unsubscribe, subscription=1), e.BadRequest)
+
+    def test_limits(self) -> None:
+        """
+        A connection has a few subscriptions, and a wrong filter is told what is wrong with it.
+        """
+        for wrong, told in (
+            ([], "object"),
+            ({"node": ["n1"]}, "'node'"),
+            ({"nodes": "n1"}, "nodes"),
+            ({"kinds": ["exploded"]}, "exploded"),
+            ({"request_prefix": 5}, "request_prefix"),
+        ):
+            error = self.call(x.Subscribe, filter=wrong)
+            self.assertIsInstance(error, e.BadRequest)
+            self.assertIn(told, str(error))
+        for _ in range(8):
+            self.call(x.Subscribe)
+
+        self.assertIsInstance(self.call(x.Subscribe), e.BadRequest)
+
+    def test_slow_subscriber(self) -> None:
+        """
+        A subscriber that does not answer is sent nothing more; what does not fit its queue is dropped,
+        and it is told so, once.
+        """
+        self.peer.slow = True
+        self.call(x.Subscribe)
+        for index in range(20):
+            self.submit("n1", verb="off" if index % 2 else "on", prefix=f"{index}-")
+        first = len(self.peer.told)
+        self.assertLess(first, 10)
+
+        self.peer.slow = False
+        self.peer.owed[0].callback({})
+        self.it.carry()
+        kinds = self.peer.kinds()
+        self.assertEqual((1, "lagged"), (kinds.count("lagged"), kinds[first]))
+
+    def test_subscriber_that_goes(self) -> None:
+        """
+        A subscriber whose connection ends costs nothing any more.
+        """
+        self.call(x.Subscribe)
+        self.it.cut()
+        self.it.world.want(Verb.ON)
+        self.it.turn(2)
+
+        self.assertEqual([], self.peer.told)
+        self.assertEqual([], self.flushLoggedErrors())
+
+    def test_nothing_before_it_is_durable(self) -> None:
+        """
+        An entry is told when it is durable, and not before.
+        """
+        self.call(x.Subscribe)
+        self.it.world.journal.hold = True
+        self.peer.callRemote(x.Submit, batch={"items": ["n1"], "verb": "on"})
+        self.it.turn(1)
+        self.assertEqual([], self.peer.told)
+
+        self.it.world.journal.hold = False
+        self.it.world.journal.release()
+        self.it.carry()
+        self.assertEqual("accepted", self.peer.kinds()[0])
+
+
+class FilterTests(SynchronousTestCase):
+    def test_too_many_requests(self) -> None:
+        """
+        A subscription does not follow requests without end.
+        """
+        wanted = Filter.read({"requests": ["r"]})
+        for batch in range(25):
+            wanted.add([f"{batch}-{index}" for index in range(1_999)])
+
+        self.assertRaises(e.BadRequest, wanted.add, [f"x{index}" for index in range(1_999)])
+        self.assertRaises(e.BadRequest, wanted.add, [])
