@@ -35,6 +35,11 @@ state_dir = "{folder}"
 amp = ["unix:{folder}/amp.sock"]
 graceful_shutdown_timeout = 0
 
+[timing]
+minimum_off = "200ms"
+settle = "200ms"
+poll_longest = "500ms"
+
 [drivers.ipmi]
 username = "{username}"
 password = {{ file = "password" }}
@@ -282,4 +287,4 @@ class BadInputTests(CommandLineCase):
 
         self.assertEqual(2, done.returncode)
         reason = f"cannot read '{self.folder}/password': No such file or directory"
-        self.assertEqual(f"{self.config}:8: drivers.ipmi.password.file: {reason}\n", done.stderr)
+        self.assertEqual(f"{self.config}:13: drivers.ipmi.password.file: {reason}\n", done.stderr)
