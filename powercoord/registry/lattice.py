@@ -8,6 +8,13 @@ Verbs have ranks.  A request of a higher rank than what it meets, wanting
 another state, takes its place; so a hard off goes through everything, and
 nothing but a hard off goes through a hard off.  Requests that want the same
 thing become one action with several waiters.  Contract, section 3.
+
+# Note [Lanes are short]
+
+A new request of any verb takes the place of one of the same verb that waits,
+or joins it, or stops at one that wants other power.  An off goes through all
+that waits and wants on.  So no verb waits twice, and what waits is at most one
+off of either kind, and behind it boot, on, reset and cycle, however many ask.
 """
 
 from __future__ import annotations
@@ -15,6 +22,11 @@ from __future__ import annotations
 from attrs import frozen
 
 from powercoord.model import Boot, Goal, Policy, Verb
+
+MOST_WAITING = 5
+"""
+How many actions can wait in one lane; see note [Lanes are short].
+"""
 
 _RANKS = {
     Verb.BOOT: 0,
