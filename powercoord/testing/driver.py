@@ -5,12 +5,14 @@ A driver whose machines are values in memory, on a clock that a test turns.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from enum import Enum
 from typing import Any
 
 from attrs import Factory, define, field, frozen
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
@@ -34,7 +36,8 @@ class Fault(Enum):
     ``LOST_REQUEST``: it never arrives.  ``LOST_ANSWER``: it takes effect, and
     the answer is lost.  ``STUCK``: accepted, and nothing happens.  ``LATE``:
     the answer is lost and the effect comes long after.  ``DEAF``: a driver
-    that ignores both its deadline and a polite cancel.
+    that ignores both its deadline and a polite cancel.  ``BROKEN``, ``QUITTER``
+    and ``DROPPED``: one that raises what no driver may, each in its own way.
     """
 
     LOST_REQUEST = "lost request"
@@ -46,6 +49,8 @@ class Fault(Enum):
     WRONG_PASSWORD = "wrong password"
     DEAF = "deaf"
     BROKEN = "broken"
+    QUITTER = "quitter"
+    DROPPED = "dropped"
 
 
 @frozen(kw_only=True)
@@ -81,15 +86,6 @@ class FakeMachine:
     coming: IDelayedCall | None = None
 
 
-@define(eq=False)
-class Overlap(AssertionError):
-    """
-    Two changes reached one machine at once.
-    """
-
-    machine: str
-
-
 def _everything() -> Capabilities:
     return Capabilities(frozenset(Command), frozenset(BootDevice))
 
@@ -102,6 +98,9 @@ class FakeDriver:
 
     :param round_trip: seconds that each operation takes on the wire.
     :param timeout: after which an operation without an answer fails.
+    :param late_by: how much longer than others a ``LATE`` effect takes.
+    :param overlaps: endpoints where two changes reached one machine at once.
+    :param busiest: the most operations at once there ever were, by endpoint.
     """
 
     clock: IReactorTime
@@ -115,6 +114,8 @@ class FakeDriver:
     late_by: float = 3.0
     closed: bool = field(default=False, init=False)
     overlaps: list[str] = field(factory=list, init=False)
+    busiest: dict[str, int] = field(factory=dict, init=False)
+    _talking: Counter[str] = field(factory=Counter, init=False)
 
     def machine(self, name: str) -> FakeMachine:
         """
@@ -157,11 +158,14 @@ class FakeDriver:
         machine = self._machine(target)
         fault = machine.read_faults.pop(0) if machine.read_faults else None
         machine.reads += 1
-        if fault in (Fault.LOST_REQUEST, Fault.LOST_ANSWER):
-            await self._silence(operation)
-        await self._sleep(self.round_trip, operation)
-        _raise(fault)
-        return PowerState.ON if machine.on else PowerState.OFF
+        with self._talk(target):
+            if fault is Fault.DEAF:
+                await Deferred(lambda _: None)
+            if fault in (Fault.LOST_REQUEST, Fault.LOST_ANSWER):
+                await self._silence(operation)
+            await self._sleep(self.round_trip, operation)
+            _raise(fault)
+            return PowerState.ON if machine.on else PowerState.OFF
 
     async def command(self, target: Target, command: Command, operation: IOperation) -> None:
         """
@@ -196,9 +200,23 @@ class FakeDriver:
             self.overlaps.append(target.endpoint)
         machine.mutating += 1
         try:
-            await self._attempt(machine, fault, what, operation, effect)
+            with self._talk(target):
+                await self._attempt(machine, fault, what, operation, effect)
         finally:
             machine.mutating -= 1
+
+    @contextmanager
+    def _talk(self, target: Target) -> Iterator[None]:
+        """
+        Count how many operations there are at once.
+        """
+        name = target.endpoint
+        self._talking[name] += 1
+        self.busiest[name] = max(self.busiest.get(name, 0), self._talking[name])
+        try:
+            yield
+        finally:
+            self._talking[name] -= 1
 
     async def _attempt(
         self,
@@ -218,7 +236,7 @@ class FakeDriver:
         if fault is Fault.LOST_REQUEST:
             await self._timeout(operation)
         machine.commands.append((self.clock.seconds(), what))
-        if fault in (Fault.BUSY, Fault.REFUSED, Fault.BROKEN):
+        if fault in _ANSWERED:
             await self._wait(self.round_trip / 2)
             _raise(fault)
         if effect is not None and fault is not Fault.STUCK:
@@ -279,6 +297,9 @@ class FakeDriver:
         await over
 
 
+_ANSWERED = frozenset({Fault.BUSY, Fault.REFUSED, Fault.BROKEN, Fault.QUITTER, Fault.DROPPED})
+
+
 def _raise(fault: Fault | None) -> None:
     if fault is Fault.BUSY:
         raise PowerActionError("node busy (0xC0)")
@@ -288,3 +309,7 @@ def _raise(fault: Fault | None) -> None:
         raise PowerAuthError("password is wrong")
     if fault is Fault.BROKEN:
         raise ZeroDivisionError("a fault in the driver")
+    if fault is Fault.QUITTER:
+        raise OperationCancelled("nobody asked")
+    if fault is Fault.DROPPED:
+        raise CancelledError
