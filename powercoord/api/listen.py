@@ -108,15 +108,18 @@ class AmpListener(Service):
 
     def startService(self) -> None:
         """
-        Listen, if `listen` was not called before.
+        Listen, for whoever has no use for `listen`.
 
-        :raises ConfigError: it cannot.
+        :raises ConfigError: it cannot; one that shows only later is logged.
         """
         super().startService()
-        if self.ports:
-            return
         failures: list[Failure] = []
-        self.listen().addErrback(failures.append)
+
+        def failed(failure: Failure) -> None:
+            failures.append(failure)
+            self._log.critical("{reason}", reason=failure.getErrorMessage())
+
+        self.listen().addErrback(failed)
         if failures:
             failures[0].raiseException()
 
