@@ -2,8 +2,8 @@
 """
 A BMC in memory that does what a test says, and notes what it was asked.
 
-Made for wrong answers: each stage of session set-up can be given a status, each command a completion code, and
-what it says can be changed on its way out. `powercoord.sim` has the faithful ones.
+Made for wrong answers: each stage of session set-up can be given a status, each command a completion
+code, and what it says can be changed on its way out. `powercoord.sim` has the faithful ones.
 """
 
 from __future__ import annotations
@@ -160,6 +160,8 @@ class ScriptedBmc:
 
     def _rakp1(self, data: bytes, status: int) -> bytes:
         request = rakp.Rakp1.decode(data)
+        if not status and request.managed_id != self._managed_id:
+            status = 0x02
         if not status and request.username != self.username:
             status = 0x0D
         if status:

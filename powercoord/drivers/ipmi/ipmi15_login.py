@@ -20,7 +20,7 @@ from powercoord.drivers.ipmi.channel import AuthCapabilities, GetAuthCapabilitie
 from powercoord.drivers.ipmi.completion import OK, words
 from powercoord.drivers.ipmi.rmcpplus_login import SlotsFull, StartOver
 from powercoord.drivers.ipmi.session import Session15
-from powercoord.errors import PowerAuthError, PowerRefusedError, PowerSettingError
+from powercoord.errors import PowerAuthError, PowerConnError, PowerRefusedError, PowerSettingError
 
 _MD5 = 1 << session15.AUTH_MD5
 _SLOTS_FULL = frozenset((0x81, 0x82, 0x83))
@@ -101,7 +101,7 @@ def _activate(bmc: Bmc, login: Login, challenge: SessionChallenge, inbound: int)
     if response.code in _SLOTS_FULL:
         raise SlotsFull(_words(request, response))
     if response.code in _LOST_SESSION:
-        raise StartOver(_words(request, response))
+        raise StartOver(PowerConnError(f"{bmc.what}: {_words(request, response)}"))
     if response.code == _TOO_HIGH:
         raise PowerAuthError(f"{bmc.what}: {_words(request, response)}")
     if response.code != OK:

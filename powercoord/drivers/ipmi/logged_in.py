@@ -113,10 +113,10 @@ def log_in(bmc: Bmc, login: Login) -> Script[Session]:
     while True:
         try:
             session = yield from _open(bmc, login)
-        except StartOver as error:
+        except StartOver as over:
             restarts += 1
             if restarts > _RESTARTS:
-                raise PowerConnError(f"{bmc.what}: no session after {restarts} attempts: {error}") from error
+                raise over.error from None
         except SlotsFull as error:
             yield from _wait_for_slot(bmc, error)
         else:

@@ -67,7 +67,10 @@ class IpmiDriver:
         """
         A BMC has one node.
         """
-        return Target(self.name, Login.of(settings).address.text, "", settings)
+        login = Login.of(settings)
+        endpoint = login.address.text
+        self._remember(endpoint, settings, login)
+        return Target(self.name, endpoint, "", settings)
 
     def from_context(self, context: Mapping[str, Any]) -> IpmiSettings:
         """
@@ -135,9 +138,12 @@ class IpmiDriver:
         settings = target.settings
         if not isinstance(settings, IpmiSettings):
             raise TypeError(f"settings of {target.driver} given to {self.name}")
+        return self._remember(target.endpoint, settings, Login.of(settings))
+
+    def _remember(self, endpoint: str, settings: IpmiSettings, login: Login) -> tuple[IpmiSettings, Login]:
         if len(self._logins) >= _MANY:
             self._logins.clear()
-        self._logins[target.endpoint] = found = settings, Login.of(settings)
+        self._logins[endpoint] = found = settings, login
         return found
 
 

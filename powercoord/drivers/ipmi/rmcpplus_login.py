@@ -22,7 +22,7 @@ from powercoord.drivers.ipmi.opensession import Algorithms, OpenRequest, OpenRes
 from powercoord.drivers.ipmi.rakp import MAX_USERNAME, NAME_ONLY, KeyExchange, Rakp1, Rakp2, Rakp3, Rakp4
 from powercoord.drivers.ipmi.session import Session20
 from powercoord.drivers.ipmi.suites import SessionKeys, Suite
-from powercoord.errors import PowerAuthError, PowerRefusedError, PowerSettingError
+from powercoord.errors import PowerAuthError, PowerConnError, PowerError, PowerRefusedError, PowerSettingError
 
 HIGHEST_PRIVILEGE = 0
 _RANDOM = 16
@@ -45,7 +45,13 @@ class SlotsFull(Exception):
 class StartOver(Exception):
     """
     The two sides lost each other on the way, probably by a repeated message.
+
+    :param error: what it means if it happens again and again.
     """
+
+    def __init__(self, error: PowerError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 @frozen
@@ -54,6 +60,7 @@ class _Agreed:
     privilege: int
     console_id: int
     managed_id: int
+    repeated: bool
 
 
 def open_rmcpplus(bmc: Bmc, login: Login) -> Script[Session20]:
@@ -85,7 +92,7 @@ def _proposals(bmc: Bmc, login: Login) -> Iterator[tuple[Suite, int]]:
     What to ask for in turn: the suite that worked last, then in the operator's order.
     """
     for suite in sorted(login.suites, key=lambda suite: suite.id != bmc.suite):
-        # The same level as in RAKP 1: much firmware hashes this one instead (LAN issue 13).
+        # The same level as in RAKP 1: then it matters to nobody which of the two is hashed.
         yield suite, login.privilege
         if login.quirks.highest_privilege:
             yield suite, HIGHEST_PRIVILEGE
@@ -97,12 +104,13 @@ def _agree(bmc: Bmc, login: Login) -> Script[_Agreed]:
         if privilege == HIGHEST_PRIVILEGE and status not in _NO_PRIVILEGE:
             continue
         request = OpenRequest(bmc.tag(), privilege, console_id, Algorithms.of(suite))
-        response = yield SetupAsk(rmcpplus.PAYLOAD_OPEN_REQUEST, request.encode(), OpenResponse, console_id)
+        ask = SetupAsk(rmcpplus.PAYLOAD_OPEN_REQUEST, request.encode(), OpenResponse, console_id)
+        response = yield ask
         status = response.status
         if status == STATUS_OK:
             chosen = _chosen(login, suite, response)
             if chosen is not None:
-                return _Agreed(chosen, privilege, console_id, response.managed_id)
+                return _Agreed(chosen, privilege, console_id, response.managed_id, ask.attempts > 1)
         elif status in _SLOTS_FULL:
             raise SlotsFull(status_words(status))
         elif status not in _NO_SUITE and status not in _NO_PRIVILEGE:
@@ -142,7 +150,7 @@ def _exchange(bmc: Bmc, login: Login, agreed: _Agreed) -> Script[tuple[KeyExchan
     message = Rakp1(bmc.tag(), agreed.managed_id, random, role, name)
     ask = SetupAsk(rmcpplus.PAYLOAD_RAKP1, message.encode(), Rakp2, agreed.console_id)
     answer = yield ask
-    _check_status(bmc, login, answer.status, "RAKP message 2")
+    _check_status(bmc, login, answer.status, "RAKP message 2", agreed.repeated or ask.attempts > 1)
     exchange = KeyExchange(
         suite=agreed.suite,
         console_id=agreed.console_id,
@@ -153,13 +161,15 @@ def _exchange(bmc: Bmc, login: Login, agreed: _Agreed) -> Script[tuple[KeyExchan
         role=role,
         username=name,
     )
-    for candidate in (exchange, exchange.with_role(NAME_ONLY | agreed.privilege)):
-        if _same_code(login, candidate, answer.code):
-            return candidate, ask.attempts > 1
+    if not _same_code(login, exchange, answer.code):
+        # Much firmware hashes the level of open session instead (LAN issue 13).
+        exchange = exchange.with_role(NAME_ONLY | agreed.privilege)
+    repeated = agreed.repeated or ask.attempts > 1
+    if _same_code(login, exchange, answer.code):
+        return exchange, repeated
     yield from _break_off(bmc, agreed)
-    raise PowerAuthError(
-        f"{bmc.what}: the password for user '{_name(login)}' is wrong (its RAKP message 2 does not match)"
-    )
+    wrong = f"the password for user '{_name(login)}' is wrong (its RAKP message 2 does not match)"
+    raise _or_over(PowerAuthError(f"{bmc.what}: {wrong}"), repeated)
 
 
 def _same_code(login: Login, exchange: KeyExchange, code: bytes) -> bool:
@@ -198,28 +208,39 @@ def _prove(bmc: Bmc, login: Login, exchange: KeyExchange, session_key: bytes, re
     message = Rakp3(bmc.tag(), STATUS_OK, exchange.managed_id, code)
     ask = SetupAsk(rmcpplus.PAYLOAD_RAKP3, message.encode(), Rakp4, exchange.console_id)
     answer = yield ask
-    if answer.status != STATUS_OK and (repeated or ask.attempts > 1):
-        # It may have drawn a new random number for a repeated RAKP 1, or be done with RAKP 3 already.
-        raise StartOver(status_words(answer.status))
-    _check_status(bmc, login, answer.status, "RAKP message 4")
+    repeated = repeated or ask.attempts > 1
+    _check_status(bmc, login, answer.status, "RAKP message 4", repeated)
     if not compare_digest(exchange.final_code(session_key), answer.code):
         wrong = "K_g is wrong" if login.k_g else "it has a K_g, and no k_g is set"
-        raise PowerAuthError(f"{bmc.what}: {wrong} (its RAKP message 4 does not match)")
+        error = PowerAuthError(f"{bmc.what}: {wrong} (its RAKP message 4 does not match)")
+        raise _or_over(error, repeated)
 
 
-def _check_status(bmc: Bmc, login: Login, status: int, message: str) -> None:
+def _check_status(bmc: Bmc, login: Login, status: int, message: str, repeated: bool) -> None:
     if status == STATUS_OK:
         return
-    words = f"{message}: {status_words(status)}"
+    words, name = f"{message}: {status_words(status)}", _name(login)
     if status in _SLOTS_FULL:
         raise SlotsFull(words)
+    error: PowerError = PowerRefusedError(f"{bmc.what}: {words}")
     if status in _LOST_SESSION:
-        raise StartOver(words)
-    if status in _NOT_YOU:
-        raise PowerAuthError(f"{bmc.what}: user '{_name(login)}' is refused at this level, {words}")
-    if status == completion.STATUS_BAD_INTEGRITY_VALUE:
-        raise PowerAuthError(f"{bmc.what}: user '{_name(login)}' could not prove the password, {words}")
-    raise PowerRefusedError(f"{bmc.what}: {words}")
+        error = PowerConnError(f"{bmc.what}: {words}")
+    elif status in _NOT_YOU:
+        error = PowerAuthError(f"{bmc.what}: user '{name}' is refused at this level, {words}")
+    elif status == completion.STATUS_BAD_INTEGRITY_VALUE:
+        error = PowerAuthError(f"{bmc.what}: user '{name}' could not prove the password, {words}")
+    raise _or_over(error, repeated or status in _LOST_SESSION)
+
+
+def _or_over(error: PowerError, repeated: bool) -> PowerError | StartOver:
+    """
+    An error, or the wish to start over where a repeated message may be all there is to it.
+
+    For a repeated open session or RAKP 1 firmware may make a new session or draw a new random
+    number, and a repeated RAKP 3 comes to a session that is made already. Then even the right
+    password looks wrong. Starting over costs no failed attempt: no RAKP 3 with a wrong code ever leaves.
+    """
+    return StartOver(error) if repeated else error
 
 
 def _name(login: Login) -> str:
