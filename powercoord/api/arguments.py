@@ -30,7 +30,7 @@ class CompressedJson(amp.Argument):
         text = inflater.decompress(wire, MAX_INFLATED)
         if not inflater.eof:
             raise ValueError("cut short, or too large")
-        return json.loads(text)
+        return json.loads(text.decode())
 
     def toString(self, value: Any) -> bytes:
         """
@@ -48,7 +48,7 @@ class Json(amp.Argument):
         """
         Read a structure.
         """
-        return json.loads(wire)
+        return json.loads(wire.decode())
 
     def toString(self, value: Any) -> bytes:
         """

@@ -54,13 +54,17 @@ class Schema:
     """
 
     fields: tuple[Field, ...]
+    _by_wire: Mapping[bytes, Field]
+    _nothing: Mapping[str, None]
 
     @classmethod
     def of(cls, arguments: list[tuple[bytes, Argument]]) -> Schema:
         """
         Compile a list of arguments.
         """
-        return cls(tuple(_field(*argument) for argument in arguments))
+        fields = tuple(_field(*argument) for argument in arguments)
+        by_wire = {field.wire: field for field in fields}
+        return cls(fields, by_wire, dict.fromkeys(field.name for field in fields if field.optional))
 
     def read(self, box: Box) -> dict[str, Any]:
         """
@@ -69,18 +73,17 @@ class Schema:
         :raises MalformedArguments: naming the first that is missing or cannot
             be read, and never its value: that may be a password.
         """
-        values: dict[str, Any] = {}
-        for field in self.fields:
-            text = box.get(field.wire)
-            if text is not None:
+        values: dict[str, Any] = dict(self._nothing)
+        for wire, text in box.items():
+            field = self._by_wire.get(wire)
+            if field is not None:
                 try:
                     values[field.name] = field.read(text)
                 except Exception:  # noqa: BLE001 - whatever a value does to its reader, the peer sent it
                     raise MalformedArguments(f"argument {field.name!r} is no {field.kind}") from None
-            elif field.optional:
-                values[field.name] = None
-            else:
-                raise MalformedArguments(f"argument {field.name!r} is missing")
+        if len(values) < len(self.fields):
+            missing = next(field.name for field in self.fields if field.name not in values)
+            raise MalformedArguments(f"argument {missing!r} is missing")
         return values
 
     def write(self, values: Mapping[str, Any], box: Box) -> Box:
