@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+"""
+That each benchmark runs and prints its tables. What they say is nobody's test.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import ClassVar
+
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
+
+from benchmarks.__main__ import NAMES
+from benchmarks.ipmipower import available as ipmipower_available
+from powercoord.testing.ipmi_sim import available as ipmi_sim_available
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def benchmark(*words: str) -> subprocess.CompletedProcess[str]:
+    """
+    Run `python -m benchmarks`.
+    """
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks", *words],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def tables(output: str) -> dict[str, list[list[str]]]:
+    """
+    The rows of each table by its title, without the head.
+    """
+    found: dict[str, list[list[str]]] = {}
+    rows: list[list[str]] = []
+    for line in output.splitlines():
+        if line.startswith("### "):
+            rows = found.setdefault(line[4:], [])
+        elif line.startswith("|"):
+            rows.append([cell.strip() for cell in line.strip("|").split("|")])
+    return {title: rows[2:] for title, rows in found.items()}
+
+
+class BenchmarkTests(SynchronousTestCase):
+    expected: ClassVar[dict[str, list[str]]] = {
+        "registry": ["The registry alone"],
+        "amp": ["Calls on one connection", "`Submit` of 20"],
+        "off": ["From the request for an off"],
+        "memory": ["Memory of the service with 40"],
+        "ipmi": ["Status of 8 BMCs of `ipmi_sim`", "Status of 8 BMCs of `powercoord.sim`"],
+    }
+
+    def assertPrintsTables(self, name: str) -> dict[str, list[list[str]]]:
+        done = benchmark("--tiny", name)
+        found = tables(done.stdout)
+
+        self.assertEqual((0, ""), (done.returncode, done.stderr))
+        for title, wanted in zip(found, self.expected[name], strict=True):
+            self.assertTrue(title.startswith(wanted), title)
+            self.assertTrue(found[title])
+            self.assertTrue(all(cell for row in found[title] for cell in row), found[title])
+        return found
+
+    def test_registry(self) -> None:
+        """
+        The benchmark of the registry runs.
+        """
+        self.assertPrintsTables("registry")
+
+    def test_amp(self) -> None:
+        """
+        The benchmark of AMP runs, and every node of its batches is accepted.
+        """
+        found = self.assertPrintsTables("amp")
+
+        batches = found["`Submit` of 20 nodes that are off"]
+        self.assertEqual([row[1] for row in batches], [row[2].removesuffix(".0") for row in batches])
+
+    def test_off(self) -> None:
+        """
+        The benchmark of offs runs, and each off reaches the driver.
+        """
+        (rows,) = self.assertPrintsTables("off").values()
+
+        self.assertEqual(["5 of 5"] * 4, [row[3] for row in rows])
+
+    def test_memory(self) -> None:
+        """
+        The benchmark of memory runs, and every node is read and turned on.
+        """
+        (rows,) = self.assertPrintsTables("memory").values()
+
+        self.assertEqual(["40 of 40"] * 2, re.findall(r"\d+ of \d+", "".join(row[0] for row in rows)))
+
+    def test_ipmi(self) -> None:
+        """
+        The benchmark of the driver and of `ipmipower` runs, and each reads every node.
+        """
+        if not (ipmi_sim_available() and ipmipower_available()):
+            raise SkipTest(
+                "ipmi_sim (Debian: openipmi) or ipmipower (Debian: freeipmi-tools) is not installed"
+            )
+        for rows in self.assertPrintsTables("ipmi").values():
+            counts = [row[6].split(" of ") for row in rows if "start and imports" not in row[0]]
+            self.assertEqual(8, len(counts))
+            self.assertTrue(all(read == nodes for read, nodes in counts), rows)
+
+    def test_each_is_tested(self) -> None:
+        """
+        There is no benchmark without a test here.
+        """
+        self.assertEqual(set(NAMES), set(self.expected))
+
+    def test_unknown(self) -> None:
+        """
+        An unknown name is refused in a line that says which names there are.
+        """
+        done = benchmark("--tiny", "imap")
+
+        self.assertEqual((2, ""), (done.returncode, done.stdout))
+        self.assertIn("there is no benchmark imap; there are registry, amp, off, memory, ipmi", done.stderr)
+
+    def test_output_and_profile(self) -> None:
+        """
+        The tables are also written to a file, and profiles to a folder, if they are asked for.
+        """
+        with TemporaryDirectory() as folder:
+            done = benchmark("--tiny", "--output", f"{folder}/out.md", "--profile", f"{folder}/p", "registry")
+            written = (Path(folder) / "out.md").read_text()
+
+        self.assertEqual((0, ""), (done.returncode, done.stderr))
+        self.assertEqual(list(tables(written).values()), list(tables(done.stdout).values()))
+        self.assertIn("Ordered by: internal time", done.stdout)
