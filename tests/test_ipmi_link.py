@@ -76,6 +76,16 @@ class KeptSessionTests(SynchronousTestCase):
             self.world.state()
         self.assertEqual(1, self.bmc.sessions)
 
+    def test_old_when_needed(self) -> None:
+        """
+        A session past its idle time is not used, even where the timer that ends it is late.
+        """
+        self.world.state()
+        bmc = self.world.fleet._links[PEER].bmc  # noqa: SLF001
+        bmc.heard -= 21
+        self.world.state()
+        self.assertEqual((2, 1), (self.bmc.sessions, self.bmc.log.count("close")))
+
     def test_numbers_run_out(self) -> None:
         """
         A session whose packet numbers come to their end is replaced.

@@ -20,7 +20,7 @@ from powercoord.errors import (
 )
 from powercoord.model import Command, PowerState
 from tests.ipmi_bmc import ScriptedBmc
-from tests.ipmi_world import World
+from tests.ipmi_world import PEER, World
 
 
 class LoginCase(SynchronousTestCase):
@@ -127,6 +127,20 @@ class AuthenticationTests(LoginCase):
         error = self.error({"statuses": {"rakp1": [0x02] * 50}})
         self.assertIsInstance(error, PowerConnError)
         self.assertEqual(4, self.last.log.count("open"))
+
+    def test_answers_to_an_older_question(self) -> None:
+        """
+        A late answer to an earlier login is not taken for one to this.
+        """
+        bmc = self.world.bmc(statuses={"rakp1": [0x0D]})
+        self.world.finish(self.world.read())
+        refusal = self.world.answered[-1]
+        bmc.log.clear()
+        outcome = self.world.read()
+        while "rakp1" not in bmc.log:
+            self.world.clock.advance(0.01)
+        self.world.fleet.received(refusal, PEER)
+        self.assertIs(PowerState.OFF, self.world.finish(outcome).result)
 
     def test_no_secrets(self) -> None:
         """
