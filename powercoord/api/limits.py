@@ -22,19 +22,19 @@ def name_of(address: IAddress | None) -> str:
 @frozen(kw_only=True)
 class Limits:
     """
-    What one connection may hold, in seconds and pieces.
+    What one peer may hold.
 
-    :param in_flight: commands being answered; then no more is read.
-    :param waiting: commands that wait for a BMC or an outcome; likewise.
-    :param unfinished: for a box that has begun.
-    :param idle: without a word from the peer, after which it is pinged, and
-        again after which it counts as gone.
-    :param stalled: for a peer that does not read its answers.
-    :param unauthenticated: until a peer has proven that it knows the secret.
-    :param connections: in all, of one listener.
-    :param per_peer: from one address (all local sockets count as one).
-    :param subscriptions: of one connection.
-    :param queue: events that wait for one subscriber.
+    :param in_flight: commands being answered; then no more is read
+    :param waiting: commands that wait for a BMC or an outcome; likewise
+    :param unfinished: seconds for a box that has begun
+    :param idle: seconds of silence, after which a peer is pinged, and again
+        after which it counts as gone
+    :param stalled: seconds without reading an answer
+    :param unauthenticated: seconds until a peer has proven to know the secret
+    :param connections: connections to one coordinator
+    :param per_peer: connections from one address (local sockets are one)
+    :param subscriptions: subscriptions on one connection
+    :param queue: events that wait for one subscriber
     """
 
     in_flight: int = 256
