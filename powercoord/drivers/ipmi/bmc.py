@@ -106,7 +106,7 @@ class Bmc:
         return (
             session is None
             or (self.login is not login and self.login != login)
-            or self.age() >= login.idle
+            or self.seconds() - self.heard >= login.idle
             or session.worn_out()
         )
 

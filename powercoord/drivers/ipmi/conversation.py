@@ -83,7 +83,11 @@ class Conversation(Generic[T]):
         if answer is None:
             self.counters.ignored += 1
             return
-        self._measure(ask)
+        pace = self.paces[ask.setup]
+        if ask.attempts == 1:
+            pace.answered(self.seconds() - self._asked)
+        else:
+            pace.lost()
         self._advance(self.script.send, answer)
 
     def unreachable(self, reason: str) -> None:
@@ -92,13 +96,6 @@ class Conversation(Generic[T]):
         """
         if self._done is not None:
             self._fail(PowerConnError(f"{self.errand.login.what}: {reason}", sent=self._left))
-
-    def _measure(self, ask: Ask) -> None:
-        pace = self.paces[ask.setup]
-        if ask.attempts == 1:
-            pace.answered(self.seconds() - self._asked)
-        else:
-            pace.lost()
 
     def _advance(self, step: Callable[[Any], Ask | Pause], value: Any) -> None:
         """
@@ -150,7 +147,8 @@ class Conversation(Generic[T]):
                 self._left = True
             if ask.attempts > 1:
                 self.counters.retransmitted += 1
-        self.wheel.set(self, min(now + self._wait, self._lost))
+        again = now + self._wait
+        self.wheel.set(self, min(self._lost, again))
 
     def ring(self) -> None:
         """

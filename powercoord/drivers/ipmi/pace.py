@@ -36,7 +36,8 @@ class Pace:
         else:
             self._variation += (abs(self._smoothed - seconds) - self._variation) / 4
             self._smoothed += (seconds - self._smoothed) / 8
-        self.wait = min(max(self._smoothed + 4 * self._variation, FLOOR), CEILING)
+        wait = self._smoothed + 4 * self._variation
+        self.wait = FLOOR if wait < FLOOR else min(wait, CEILING)
 
     def lost(self) -> None:
         """
