@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# ruff: noqa: RUF009 - setting() declares a field, and the other default is a frozen value
 """
 Tests for `powercoord.api.power`: a region that knows MAAS's commands, and nothing of us.
 """
@@ -9,7 +10,7 @@ import json
 import zlib
 from typing import Any
 
-from attrs import define, field
+from attrs import define, field, frozen
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.protocols import amp
 from twisted.python.failure import Failure
@@ -18,7 +19,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from powercoord import errors as e
 from powercoord.api import commands
 from powercoord.api.extensions import PowerReset
+from powercoord.api.power_types import power_type
+from powercoord.interfaces import Capabilities
 from powercoord.model import Boot, BootDevice, Observation, Policy, PowerState, Request, Verb, Wait
+from powercoord.settings import setting
 from tests.amp_world import AmpWorld
 from tests.registry.world import World
 
@@ -237,7 +241,7 @@ class MaasTests(MaasCase):
         fields = {each["name"]: each for each in fake["fields"]}
 
         self.assertEqual(("power", "fake", True), (fake["driver_type"], fake["name"], fake["queryable"]))
-        self.assertEqual(["address", "outlet", "password"], list(fields))
+        self.assertEqual(["power_address", "outlet", "power_pass"], list(fields))
         self.assertEqual(
             {
                 "name": "outlet",
@@ -251,8 +255,39 @@ class MaasTests(MaasCase):
             },
             fields["outlet"],
         )
-        self.assertEqual(("password", True), (fields["password"]["field_type"], fields["password"]["secret"]))
-        self.assertTrue(fields["address"]["required"])
+        password, address = fields["power_pass"], fields["power_address"]
+        self.assertEqual(("password", True), (password["field_type"], password["secret"]))
+        self.assertEqual(("ip_address", True), (address["field_type"], address["required"]))
+
+    def test_describe_kinds(self) -> None:
+        """
+        Choices are told as choices, one or several, and only what a context can say is told.
+        """
+
+        @frozen(kw_only=True)
+        class Settings:
+            flags: tuple[str, ...] = setting("Flags", default=("a",), choices=(("a", "A"), ("b", "B")))
+            mode: BootDevice = setting("Mode", default=BootDevice.PXE, choices=(("pxe", "PXE"),))
+            secret: bool = setting("Secret", default=False)
+
+        @define
+        class Driver:
+            settings: type = Settings
+            name: str = "odd"
+            title: str = "Odd"
+            capabilities: Capabilities = Capabilities(frozenset())
+            context_names: dict[str, str] = field(factory=lambda: {"power_flags": "flags", "mode": "mode"})
+
+            def missing_tools(self) -> list[str]:
+                return ["odd-tools"]
+
+        told = power_type(Driver())  # type: ignore[arg-type]
+        flags, mode = told["fields"]
+
+        self.assertEqual((["odd-tools"], False), (told["missing_packages"], told["can_set_boot_order"]))
+        self.assertEqual(("power_flags", "multiple_choice"), (flags["name"], flags["field_type"]))
+        self.assertEqual((["a"], [["a", "A"], ["b", "B"]]), (flags["default"], flags["choices"]))
+        self.assertEqual(("choice", "pxe"), (mode["field_type"], mode["default"]))
 
     def test_check(self) -> None:
         """

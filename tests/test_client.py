@@ -23,6 +23,7 @@ from powercoord.client import (
     Lagged,
     NotAuthenticated,
     Patience,
+    Racks,
     Reading,
     Refused,
     RemoteError,
@@ -46,11 +47,13 @@ from powercoord.model import (
     PowerState,
     Request,
     Superseded,
+    Unknown,
     Verb,
     Wait,
 )
 from powercoord.testing.driver import Fault
-from tests.amp_world import REMOTE, AmpWorld, MemoryEndpoint
+from tests.amp_world import REMOTE, AmpWorld, MemoryEndpoint, connect
+from tests.registry.world import World
 
 ON = Done(How.COMMANDED, PowerState.ON)
 
@@ -351,6 +354,19 @@ class WatchTests(ClientCase):
 
         self.assertIsNone(self.successResultOf(more))
 
+    def test_too_many(self) -> None:
+        """
+        A watch more than a connection has room for is refused, and all else goes on.
+        """
+        watches = [self.result(self.client.watch()) for _ in range(7)]
+        self.failure(self.client.watch(), e.BadRequest)
+        watches[0].stop()
+        self.it.carry()
+        self.result(self.client.watch())
+        self.result(self.client.submit([self.client.request("n1", Verb.ON)]))
+
+        self.assertNotEqual([], self.read(watches[1]))
+
 
 class ConnectionTests(ClientCase):
     def test_connect(self) -> None:
@@ -413,6 +429,81 @@ class ConnectionTests(ClientCase):
 
         self.assertEqual(ON, self.successResultOf(on))
         self.assertEqual(["on"], self.it.world.commands("n1"))
+
+    def test_forgetful_coordinator(self) -> None:
+        """
+        When the successor of a coordinator refuses what the first had accepted, the outcome is unknown.
+        """
+        self.it.world.machine("n1").latency = 5.0
+        on = self.client.on("n1")
+        self.it.turn(1)
+        successor = World(3).registry
+        successor.drain("empty memory", "somebody")
+        self.it.restart(successor)
+        self.it.cut()
+        self.it.turn(3)
+        outcome = self.successResultOf(on)
+
+        self.assertIsInstance(outcome, Unknown)
+        self.assertIn("empty memory", outcome.text)
+
+    def test_asking_again_and_again(self) -> None:
+        """
+        When nobody can be asked about an outcome for long, it is asked for when somebody can.
+        """
+        self.it.world.machine("n1").latency = 1.0
+        on = self.client.on("n1")
+        self.it.turn(0.5)
+        self.it.cut()
+        self.it.turn(0.2)
+        self.it.world.journal.hold = True
+        self.it.turn(1)
+        self.it.refusing = True
+        self.it.cut()
+        self.it.turn(60, 0.5)
+        self.it.world.journal.hold = False
+        self.it.world.journal.release()
+        self.it.refusing = False
+        self.assertNoResult(on)
+
+        self.assertEqual(ON, self.result(on, 15))
+
+    def test_query_over_a_lost_connection(self) -> None:
+        """
+        What was not read when the connection was lost is read on the next one.
+        """
+        self.it.world.machine("n1").read_faults = [Fault.LOST_REQUEST]
+        told: list[str] = []
+        query = self.client.query(["n1", "n2"], each=lambda reading: told.append(reading.node))
+        self.it.turn(0.5)
+        self.it.cut()
+        readings = self.result(query, 20)
+
+        self.assertEqual(["n1", "n2"], [reading.node for reading in readings])
+        self.assertEqual(["n2", "n1"], told)
+
+    def test_too_long(self) -> None:
+        """
+        An argument that does not fit into a box is a bad request, before anything is sent.
+        """
+        self.failure(self.client.cancel("x" * 70_000), e.BadRequest)
+
+    def test_another_line(self) -> None:
+        """
+        A coordinator that dials in again while its old connection seems to be there is heard on the new one.
+        """
+        racks: list[Client] = []
+        factory = Racks(self.it.clock, racks.append, requester="region")
+        for _ in range(2):
+            link = factory.buildProtocol(None)
+            theirs = self.it.reception.link(secret=None, dialled=True)
+            self.it.pipes += connect(link, theirs)
+            self.it.carry()
+        (client,) = racks
+
+        self.assertEqual("rack1", client.name)
+        self.assertEqual([theirs], [pipe.protocol for pipe in self.it.pipes[2:] if pipe.protocol is not link])
+        self.assertEqual("rack1", self.result(client.info()).ident)
 
     def test_calls_wait_for_a_connection(self) -> None:
         """

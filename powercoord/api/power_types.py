@@ -11,11 +11,26 @@ from typing import Any
 from powercoord.interfaces import IPowerDriver
 from powercoord.settings import Described, describe
 
+# What MAAS calls settings that most drivers have, so that what a region sends comes back under the same name.
+_MAAS_NAMES = {
+    "address": "power_address",
+    "username": "power_user",
+    "password": "power_pass",
+    "boot_type": "power_boot_type",
+}
+
 
 def power_type(driver: IPowerDriver) -> dict[str, Any]:
     """
-    One driver with its settings.
+    One driver with its settings, under the names that its ``from_context`` reads.
+
+    A driver may say which those are, in an attribute ``context_names`` (the
+    name in a context, then the setting's); settings that it leaves out can
+    not be described by a caller, and are left out here.
     """
+    names = {ours: theirs for theirs, ours in getattr(driver, "context_names", {}).items()}
+    known = names or {each.name: _MAAS_NAMES.get(each.name, each.name) for each in describe(driver.settings)}
+    described = [(known[each.name], each) for each in describe(driver.settings) if each.name in known]
     return {
         "driver_type": "power",
         "name": driver.name,
@@ -25,18 +40,18 @@ def power_type(driver: IPowerDriver) -> dict[str, Any]:
         "can_set_boot_order": bool(driver.capabilities.boot_devices),
         "queryable": driver.capabilities.queryable,
         "missing_packages": list(driver.missing_tools()),
-        "fields": [_field(each) for each in describe(driver.settings)],
+        "fields": [_field(name, each) for name, each in described],
     }
 
 
-def _field(described: Described) -> dict[str, Any]:
+def _field(name: str, described: Described) -> dict[str, Any]:
     setting = described.setting
     several = isinstance(described.default, list | tuple | frozenset)
     return {
-        "name": described.name,
+        "name": name,
         "label": setting.label,
         "required": described.required,
-        "field_type": _field_type(described, several),
+        "field_type": _field_type(name, described, several),
         "choices": [list(choice) for choice in setting.choices],
         "default": [_plain(each) for each in described.default] if several else _plain(described.default),
         "scope": setting.scope.value,
@@ -44,12 +59,12 @@ def _field(described: Described) -> dict[str, Any]:
     }
 
 
-def _field_type(described: Described, several: bool) -> str:
+def _field_type(name: str, described: Described, several: bool) -> str:
     if described.setting.choices:
         return "multiple_choice" if several else "choice"
     if described.setting.secret:
         return "password"
-    return "ip_address" if described.name in ("address", "power_address") else "string"
+    return "ip_address" if name == "power_address" else "string"
 
 
 def _plain(value: Any) -> str:

@@ -207,6 +207,7 @@ class Connected:
         return evolve(answer, fate=fate)
 
     async def _watch(self, wanted: dict[str, Any], *, mine: bool) -> Watch:
+        await self._follow(self._answers)  # while there is room for it: without it nothing can be submitted
         watch = Watch(self._unwatch)
         subscription = Subscription(wanted, mine, watch.tell, watch.missed)
         self._watches[watch] = subscription
