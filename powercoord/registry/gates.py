@@ -173,7 +173,7 @@ class StartGate:
     _starting_fleet: int = field(default=0, init=False)
     _waiting: dict[tuple[str, ...], deque[_Start]] = field(factory=dict, init=False)
     _order: count[int] = field(factory=count, init=False)
-    _settling: set[IDelayedCall] = field(factory=set, init=False)
+    _settling: dict[IDelayedCall, Slot] = field(factory=dict, init=False)
     _admitting: bool = field(default=False, init=False)
 
     def acquire(self, groups: tuple[str, ...]) -> Deferred[Slot]:
@@ -199,19 +199,19 @@ class StartGate:
             return
 
         def settled() -> None:
-            self._settling.discard(timer)
-            slot.release()
+            self._settling.pop(timer).release()
 
         timer = self._clock.callLater(settle, settled)
-        self._settling.add(timer)
+        self._settling[timer] = slot
 
     def stop(self) -> None:
         """
-        Cancel the timers of nodes that are settling.
+        Settle no more: give back what is held for that.
         """
-        settling, self._settling = self._settling, set()
-        for timer in settling:
+        settling, self._settling = self._settling, {}
+        for timer, slot in settling.items():
             timer.cancel()
+            slot.release()
 
     def starting(self) -> int:
         """

@@ -28,7 +28,7 @@ class Waiter:
     request: Request
     accepted_at: float
     action: str
-    _when_told: Callable[[Waiter], None]
+    _when_told: Callable[[Waiter], None] = field(repr=False)
     outcome: Outcome | None = field(default=None, init=False)
     told: bool = field(default=False, init=False)
     _waiting: Audience[Outcome] = field(factory=Audience, init=False)
