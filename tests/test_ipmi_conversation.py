@@ -386,6 +386,18 @@ class PoliteCancelTests(SynchronousTestCase):
         self.assertIsInstance(outcome.error, OperationCancelled)
         self.assertEqual([], self.world.sent)
 
+    def test_while_announcing(self) -> None:
+        """
+        Who hears that a change leaves now can still stop it.
+        """
+        bmc = self.world.bmc()
+        outcome = self.world.command(Command.ON)
+        operation = self.world.operations[-1]
+        operation.on_sending = operation.cancel
+        self.assertIsInstance(self.world.finish(outcome).error, OperationCancelled)
+        self.world.pass_time(5)
+        self.assertEqual((False, []), (outcome.error.sent, bmc.controls))
+
     def test_between_two_changes(self) -> None:
         """
         Setting a boot device stops between its requests, and says that one of them arrived.

@@ -134,6 +134,9 @@ class Conversation(Generic[T]):
     def _transmit(self, ask: Ask, now: float) -> None:
         if ask.changes:
             self.errand.operation.sending()
+            if self._done is None:
+                # Whoever was told has stopped it.
+                return
         try:
             left = self.send(ask.write())
         except OSError as error:

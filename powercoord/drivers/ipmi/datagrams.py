@@ -14,6 +14,7 @@ in it is readable in either case, so the reactor only ever sees input.
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import socket
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from struct import Struct
 from typing import Any
 
 from attrs import define, field
-from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
+from twisted.internet.interfaces import IDelayedCall, IReadDescriptor
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -39,9 +40,9 @@ RECEIVE_BUFFER = 8 << 20
 _SO_RCVBUFFORCE = 33
 _IP_RECVERR = 11
 _IPV6_RECVERR = 25
-#: struct sock_extended_err, linux/errqueue.h: the error, and who reports it.
-_EXTENDED_ERROR = Struct("=IBBBxII")
-_ORIGIN_ICMP = (2, 3)
+#: The beginning of struct sock_extended_err (linux/errqueue.h): the error's number.
+_EXTENDED_ERROR = Struct("=I")
+_KIND = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 
 
 @implementer(IReadDescriptor)
@@ -54,29 +55,29 @@ class Datagrams:
     :param unreachable: called with a peer and the reason, when a host says so.
     """
 
-    _reactor: IReactorFDSet
+    _reactor: Any
     _received: Callable[[bytes, Peer], None]
     _unreachable: Callable[[Peer, OSError], None]
     family: socket.AddressFamily = socket.AF_INET
     _socket: socket.socket = field(init=False)
     _poll: select.epoll = field(init=False)
+    _errors: list[tuple[Peer, OSError]] = field(factory=list, init=False)
+    _telling: IDelayedCall | None = field(default=None, init=False)
 
     def open(self, interface: str = "") -> None:
         """
         Take any free port.
         """
-        self._socket = socket.socket(
-            self.family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
-        )
+        self._socket = sock = socket.socket(self.family, _KIND)
         if self.family == socket.AF_INET6:
-            self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            self._socket.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
         else:
-            self._socket.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
-        _enlarge(self._socket)
-        self._socket.bind((interface, 0))
+            sock.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
+        _enlarge(sock)
+        sock.bind((interface, 0))
         self._poll = select.epoll()
-        self._poll.register(self._socket.fileno(), select.EPOLLIN | select.EPOLLERR)
+        self._poll.register(sock.fileno(), select.EPOLLIN | select.EPOLLERR)
         self._reactor.addReader(self)
 
     def send(self, datagram: bytes, peer: Peer) -> bool:
@@ -91,12 +92,15 @@ class Datagrams:
             return False
         except OSError:
             # It may be the pending error of another peer, told to whoever comes first.
-            if not self._drain_errors():
+            if not self._collect_errors():
                 raise
             return self._send_again(datagram, peer)
         return True
 
     def _send_again(self, datagram: bytes, peer: Peer) -> bool:
+        # Not now: it could end the very conversation that is sending.
+        if self._telling is None:
+            self._telling = self._reactor.callLater(0, self._tell_later)
         try:
             self._socket.sendto(datagram, peer)
         except BlockingIOError:
@@ -114,19 +118,21 @@ class Datagrams:
             except BlockingIOError:
                 if not count:
                     # Woken for an error that somebody else was told already.
-                    self._drain_errors()
+                    self._collect_errors()
+                    self._tell_errors()
                 return
             except OSError:
-                self._drain_errors()
+                self._collect_errors()
+                self._tell_errors()
                 continue
             try:
                 received(datagram, peer[:2])
             except Exception:  # noqa: BLE001 - one datagram must not end the reading of all others
                 _log.failure("fault while reading a datagram of {peer}", peer=peer)
 
-    def _drain_errors(self) -> int:
+    def _collect_errors(self) -> int:
         """
-        Tell all errors that wait in the socket's error queue; how many there were.
+        Take what waits in the socket's error queue; how many there were.
         """
         count = 0
         while True:
@@ -136,19 +142,29 @@ class Datagrams:
                 return count
             count += 1
             for _, _, data in ancillary:
-                self._tell(peer[:2], data)
+                if len(data) >= _EXTENDED_ERROR.size:
+                    number = _EXTENDED_ERROR.unpack_from(data)[0]
+                    self._errors.append((peer[:2], OSError(number, os.strerror(number))))
 
-    def _tell(self, peer: Any, data: bytes) -> None:
-        if len(data) < _EXTENDED_ERROR.size:
-            return
-        number, origin, *_ = _EXTENDED_ERROR.unpack_from(data)
-        if origin in _ORIGIN_ICMP or number:
-            self._unreachable(peer, OSError(number, _reason(number)))
+    def _tell_later(self) -> None:
+        self._telling = None
+        self._tell_errors()
+
+    def _tell_errors(self) -> None:
+        errors, self._errors = self._errors, []
+        for peer, error in errors:
+            try:
+                self._unreachable(peer, error)
+            except Exception:  # noqa: BLE001 - nor must one error
+                _log.failure("fault while telling that {peer} is unreachable", peer=peer)
 
     def close(self) -> None:
         """
         Give the port back.
         """
+        if self._telling is not None:
+            self._telling.cancel()
+            self._telling = None
         self._reactor.removeReader(self)
         self._poll.close()
         self._socket.close()
@@ -169,10 +185,6 @@ class Datagrams:
         """
         The reactor stops; nothing is connected here.
         """
-
-
-def _reason(number: int) -> str:
-    return OSError(number, "").strerror or ""
 
 
 def _enlarge(sock: socket.socket) -> None:
