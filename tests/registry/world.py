@@ -131,7 +131,7 @@ class World:
     fleet: Limit = field(factory=Limit)
     shared_endpoint: bool = False
     endpoint_limit: int = 1
-    clock: Clock = field(factory=Clock, init=False)
+    clock: Clock = field(factory=Clock)
     driver: FakeDriver = field(init=False)
     journal: ListJournal = field(factory=ListJournal, init=False)
     registry: Registry = field(init=False)
