@@ -5,18 +5,22 @@ Tests for `powercoord.api.following`.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.protocols import amp
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from powercoord import errors as e
 from powercoord.api import extensions as x
-from powercoord.api.following import Filter
+from powercoord.api.following import Audience, Filter
 from powercoord.api.limits import Limits
-from powercoord.model import Verb
+from powercoord.api.pages import Pusher
+from powercoord.entries import Ended
+from powercoord.model import Unknown, Verb
 from tests.amp_world import AmpWorld
 
 
@@ -204,6 +208,32 @@ class FollowingTests(SynchronousTestCase):
         self.it.world.journal.release()
         self.it.carry()
         self.assertEqual("accepted", self.peer.kinds()[0])
+
+
+class AudienceTests(SynchronousTestCase):
+    def test_last_one_out(self) -> None:
+        """
+        When the last follower leaves, the registry is listened to no more, and no timer is left.
+        """
+        listeners: list[Any] = []
+
+        class Registry:
+            def subscribe(self, listener: Any) -> Any:
+                listeners.append(listener)
+                return lambda: listeners.remove(listener)
+
+        clock = Clock()
+        audience = Audience(Registry(), clock)  # type: ignore[arg-type]
+        wanted, pusher = Filter.read({}), Pusher(lambda _: Deferred(), 9)
+        leave = [audience.join(wanted, pusher), audience.join(wanted, pusher)]
+        (listener,) = listeners
+        listener([Ended(datetime(2026, 1, 1, tzinfo=UTC), "n1", "a1", Unknown(""))])
+        leave[0]()
+        self.assertEqual([listener], listeners)
+        leave[1]()
+        leave[1]()
+
+        self.assertEqual(([], []), (listeners, clock.getDelayedCalls()))
 
 
 class FilterTests(SynchronousTestCase):

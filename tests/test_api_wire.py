@@ -335,8 +335,7 @@ class FlowTests(SynchronousTestCase):
         asked: list[str] = []
         it = world(lambda what: asked.append(what) or {"said": "y" * 60_000}, limits=Limits(stalled=30))
         it.pipes[1].paused = True
-        for index in range(50):
-            it.send(ask(b"%d" % index) * 3)
+        it.send(b"".join(ask(b"%d" % index) for index in range(150)))
         self.assertLess(len(asked), 12)
         self.assertLess(len(it.pipes[0].buffer), 700_000)
 

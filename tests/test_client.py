@@ -411,10 +411,26 @@ class ConnectionTests(ClientCase):
         Whoever asks for an outcome only after the connection was lost hears it too.
         """
         (accepted,) = self.result(self.client.submit([self.client.request("n1", Verb.ON)]))
+        self.it.refusing = True
         self.it.cut()
         self.it.turn(5)
+        self.it.refusing = False
+        self.it.turn(10)
 
         self.assertEqual(ON, self.result(self.client.outcome(accepted)))
+
+    def test_own_ids_over_a_lost_connection(self) -> None:
+        """
+        Requests with ids of the caller's own are followed on the next connection too.
+        """
+        self.it.world.machine("n1").latency = 3.0
+        on = self.client.on("n1", request_id="deploy-1")
+        self.it.turn(0.5)
+        self.it.cut()
+        self.it.turn(1)
+        self.assertNoResult(on)
+
+        self.assertEqual(ON, self.result(on, 5))
 
     def test_lost_before_the_answer(self) -> None:
         """
@@ -569,11 +585,15 @@ class ConnectionTests(ClientCase):
         When a coordinator goes away, calls wait for its successor.
         """
         self.it.reception.close("restart")
-        info = self.client.info()
+        crossing = self.client.nodes()
         self.it.carry()
-        self.assertNoResult(info)
+        late = self.client.info()
+        self.it.carry()
+        self.assertNoResult(crossing)
+        self.assertNoResult(late)
 
-        self.assertEqual("rack1", self.result(info, 5).ident)
+        self.assertEqual(3, len(self.result(crossing, 5)))
+        self.assertEqual("rack1", self.successResultOf(late).ident)
 
     def test_secret(self) -> None:
         """
