@@ -48,24 +48,18 @@ class Link:
     send: Callable[[bytes], bool]
     wheel: Wheel
     settled: Callable[[Link], None]
-    _turns: Turns = field(init=False)
+    _turns: Turns | None = field(default=None, init=False)
     _paces: tuple[Pace, Pace] = field(factory=_paces, init=False)
     _talk: Conversation[Any] | None = field(default=None, init=False)
     _idle: IDelayedCall | None = field(default=None, init=False)
     _limit: float = field(default=0.0, init=False)
-
-    def __attrs_post_init__(self) -> None:
-        """
-        Nobody waits yet.
-        """
-        self._turns = Turns(self.clock)
 
     @property
     def busy(self) -> bool:
         """
         Whether a conversation is going on or waited for.
         """
-        return self._talk is not None or len(self._turns) > 0
+        return self._talk is not None or bool(self._turns)
 
     def perform(self, errand: Errand[T]) -> Deferred[T]:
         """
@@ -91,6 +85,8 @@ class Link:
 
     async def _wait(self, errand: Errand[T]) -> T:
         late = PowerConnError(f"{errand.login.what}: still busy with another operation")
+        if self._turns is None:
+            self._turns = Turns(self.clock)
         while self._talk is not None:
             await self._turns.wait(errand.operation, errand.deadline, late)
         return await self.perform(errand)
@@ -102,7 +98,7 @@ class Link:
         if self._idle is None and self.bmc.session is not None:
             self._watch_idle()
         self.settled(self)
-        if len(self._turns):
+        if self._turns:
             self._turns.release()
 
     def received(self, datagram: bytes) -> None:
