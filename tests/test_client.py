@@ -584,6 +584,9 @@ class ConnectionTests(ClientCase):
         """
         When a coordinator goes away, calls wait for its successor.
         """
+        self.it.world.machine("n1").read_faults = [Fault.LOST_REQUEST]
+        owed = self.client.query(["n1"])
+        self.it.turn(0.5)
         self.it.reception.close("restart")
         crossing = self.client.nodes()
         self.it.carry()
@@ -592,7 +595,8 @@ class ConnectionTests(ClientCase):
         self.assertNoResult(crossing)
         self.assertNoResult(late)
 
-        self.assertEqual(3, len(self.result(crossing, 5)))
+        self.assertEqual(3, len(self.result(crossing, 15)))
+        self.assertEqual(1, len(self.successResultOf(owed)))
         self.assertEqual("rack1", self.successResultOf(late).ident)
 
     def test_secret(self) -> None:
