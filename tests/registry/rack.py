@@ -13,18 +13,17 @@ from operator import attrgetter
 from typing import Any
 
 from attrs import define, field
-from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
-from zope.interface import implementer
 
 from powercoord.entries import Accepted, Answered, Ended, Entered, Entry
 from powercoord.errors import JournalUnavailable, RequestRefused
-from powercoord.interfaces import IJournal, ITicket
+from powercoord.interfaces import ITicket
 from powercoord.model import Done, Goal, Limit, Node, Outcome, Phase, Request, Timing, Verb, Wait
 from powercoord.registry import Limits, Registry, build_registry
 from powercoord.registry.lattice import goal
 from powercoord.testing.driver import FakeDriver, FakeMachine, FakeSettings
-from tests.registry.world import FixedRoster
+from tests.registry.world import FixedRoster, ListJournal
 
 TIMING = Timing(action=30.0, soft=10.0, force=10.0, poll=0.1, poll_longest=0.5, settle=2.0, minimum_off=1.0)
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -68,67 +67,6 @@ def glide(clock: Clock, seconds: float) -> None:
     clock.advance(max(0.0, end - clock.seconds()))
 
 
-@implementer(IJournal)
-@define(eq=False)
-class FickleJournal:
-    """
-    Durable at once, when it is let, or never.
-
-    :param breaks: so many of the next writes fail at once.
-    :param durable: what is durable, in order.
-    """
-
-    durable: list[Entry] = field(factory=list)
-    holding: bool = False
-    breaks: int = 0
-    ever_failed: bool = False
-    held: list[tuple[Deferred[None], Sequence[Entry]]] = field(factory=list, init=False)
-
-    def append(self, entries: Sequence[Entry]) -> Deferred[None]:
-        """
-        Keep them, now or when they are let go.
-        """
-        if self.breaks:
-            self.breaks -= 1
-            self.ever_failed = True
-            raise OSError("the disk is full")
-        if self.holding:
-            waiting: Deferred[None] = Deferred()
-            self.held.append((waiting, tuple(entries)))
-            return waiting
-        self.durable.extend(entries)
-        return succeed(None)
-
-    def release(self, number: int) -> None:
-        """
-        So many of the oldest writes become durable.
-        """
-        for _ in range(min(number, len(self.held))):
-            waiting, entries = self.held.pop(0)
-            self.durable.extend(entries)
-            waiting.callback(None)
-
-    def fail(self, number: int) -> None:
-        """
-        So many of the oldest writes do not.
-        """
-        for _ in range(min(number, len(self.held))):
-            self.ever_failed = True
-            self.held.pop(0)[0].errback(JournalUnavailable("the disk is full"))
-
-    def close(self) -> Deferred[None]:
-        """
-        Nothing to close.
-        """
-        return succeed(None)
-
-    def of(self, kind: type[Any]) -> list[Any]:
-        """
-        The entries of one kind.
-        """
-        return [entry for entry in self.durable if isinstance(entry, kind)]
-
-
 @define(eq=False)
 class Wanted:
     """
@@ -164,7 +102,7 @@ class Rack:
     """
 
     clock: Clock = field(factory=Clock)
-    journal: FickleJournal = field(factory=FickleJournal)
+    journal: ListJournal = field(factory=ListJournal)
     drivers: dict[str, FakeDriver] = field(init=False)
     registry: Registry = field(init=False)
     wanted: list[Wanted] = field(factory=list)

@@ -212,12 +212,12 @@ class RegistryMachine(RuleBasedStateMachine):
 
     @rule()
     def hold_journal(self) -> None:
-        self.rack.journal.holding = True
+        self.rack.journal.hold = True
 
-    @precondition(lambda self: self.rack.journal.holding)
+    @precondition(lambda self: self.rack.journal.hold)
     @rule(number=st.integers(1, 9), goes_on=st.booleans())
     def release_journal(self, number: int, goes_on: bool) -> None:
-        self.rack.journal.holding = goes_on
+        self.rack.journal.hold = goes_on
         self.rack.journal.release(number if goes_on else len(self.rack.journal.held))
         self.smooth_since = self.rack.clock.seconds()
 
@@ -225,7 +225,7 @@ class RegistryMachine(RuleBasedStateMachine):
     @rule(number=st.integers(1, 3))
     def fail_journal(self, number: int) -> None:
         self.rack.taint(*PLACES)
-        self.rack.journal.fail(number)
+        self.rack.journal.fail(JournalUnavailable("the disk is full"), number)
         self.smooth_since = self.rack.clock.seconds()
 
     @rule(number=st.integers(1, 4))
@@ -284,8 +284,8 @@ class RegistryMachine(RuleBasedStateMachine):
         self._none("leaks", rack.leaks())
         self._check_limits()
         if not rack.journal.ever_failed:
-            self._none("wrong records", unbalanced(rack.journal.durable))
-            assert rack.events == rack.journal.durable
+            self._none("wrong records", unbalanced(rack.journal.entries))
+            assert rack.events == rack.journal.entries
         if not self.stopped:
             self._check_states()
             interrupted = [
@@ -300,7 +300,7 @@ class RegistryMachine(RuleBasedStateMachine):
     def _let_everything_end(self) -> None:
         rack = self.rack
         rack.journal.breaks = 0
-        rack.journal.holding = False
+        rack.journal.hold = False
         for _ in range(2000):
             rack.journal.release(len(rack.journal.held))
             if rack.all_quiet():

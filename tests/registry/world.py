@@ -5,7 +5,7 @@ A registry, its clock, a fake driver and whatever they need, for one test.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -68,43 +68,52 @@ class FixedRoster:
 @define(eq=False)
 class ListJournal:
     """
-    Keeps entries in a list; ``hold`` makes them wait to become durable.
+    Keeps entries in a list, at once or when it is let.
+
+    :param entries: what is durable, in order.
+    :param hold: whether writes wait to become durable.
+    :param failing: what every write raises, if any.
+    :param breaks: so many of the next writes raise.
     """
 
     entries: list[Entry] = field(factory=list)
     hold: bool = False
     failing: Exception | None = None
-    _held: list[tuple[Deferred[None], Sequence[Entry]]] = field(factory=list, init=False)
+    breaks: int = 0
+    ever_failed: bool = field(default=False, init=False)
+    held: list[tuple[Deferred[None], Sequence[Entry]]] = field(factory=list, init=False)
 
     def append(self, entries: Sequence[Entry]) -> Deferred[None]:
         """
         Keep them, now or when they are let go.
         """
-        if self.failing is not None:
-            raise self.failing
+        if self.failing is not None or self.breaks:
+            self.breaks = max(0, self.breaks - 1)
+            self.ever_failed = True
+            raise self.failing or OSError("the disk is full")
         if self.hold:
             waiting: Deferred[None] = Deferred()
-            self._held.append((waiting, entries))
+            self.held.append((waiting, tuple(entries)))
             return waiting
         self.entries.extend(entries)
         return succeed(None)
 
-    def release(self) -> None:
+    def release(self, number: int | None = None) -> None:
         """
-        What is held becomes durable.
+        What is held becomes durable, or so many of the oldest writes.
         """
-        held, self._held = self._held, []
-        for waiting, entries in held:
+        for _ in range(len(self.held) if number is None else min(number, len(self.held))):
+            waiting, entries = self.held.pop(0)
             self.entries.extend(entries)
             waiting.callback(None)
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: Exception, number: int | None = None) -> None:
         """
-        What is held does not become durable.
+        What is held does not become durable, or so many of the oldest writes do not.
         """
-        held, self._held = self._held, []
-        for waiting, _ in held:
-            waiting.errback(error)
+        for _ in range(len(self.held) if number is None else min(number, len(self.held))):
+            self.ever_failed = True
+            self.held.pop(0)[0].errback(error)
 
     def close(self) -> Deferred[None]:
         """
@@ -132,13 +141,14 @@ class World:
     shared_endpoint: bool = False
     endpoint_limit: int = 1
     clock: Clock = field(factory=Clock)
+    make_driver: Callable[[Clock], FakeDriver] = FakeDriver
     driver: FakeDriver = field(init=False)
     journal: ListJournal = field(factory=ListJournal, init=False)
     registry: Registry = field(init=False)
     _ids: count[int] = field(factory=lambda: count(1), init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.driver = FakeDriver(self.clock)
+        self.driver = self.make_driver(self.clock)
         action_ids = count(1)
         self.registry = build_registry(
             clock=self.clock,
