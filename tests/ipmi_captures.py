@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """
-Real exchanges on loopback: Debian's ipmipower and ipmitool talking to ipmi_sim.
+Real exchanges on loopback: Debian's ipmipower and ipmitool talking to ipmi_sim, and to our simulator.
 
 Each line is a datagram, ``>`` from the console and ``<`` from the BMC. User "admin",
 password "secret", no K_g.
@@ -50,6 +50,50 @@ SUITE_3_ON = (
     (
         "< 0600ff0706c079914f150300000020009191f8dd0ff9f7041eb94cbec0c3090c3258d9fb9fbd3bc2439413b3b7b6b5"
         "94ffff020779c7b5e7330ed36089b82c49"
+    ),
+)
+
+#: ``ipmitool -I lanplus -C 17 -L OPERATOR chassis power on``, without its probing; the BMC is
+#: `powercoord.sim`, so only what the console says is somebody else's word.
+SUITE_17_ON = (
+    "> 0600ff0706100000000000000000200000030000a4a3a2a0000000080300000001000008040000000200000801000000",
+    (
+        "< 0600ff0706110000000000000000240000000300a4a3a2a0cd072cd800000008030000000100000804000000020000"
+        "0801000000"
+    ),
+    "> 0600ff0706120000000000000000210000000000cd072cd883e2dc5a0ff94a35c4323b85d73b7bfb1300000561646d696e",
+    (
+        "< 0600ff0706130000000000000000480000000000a4a3a2a0be6f9f62ac4c09c28206e7e35594aa6b706f776572636f"
+        "6f726400007f32630129170bb04bfd1215379d47077b2dcde70f1158414b5fbcc6a933ee6bc97f01a8"
+    ),
+    (
+        "> 0600ff0706140000000000000000280000000000cd072cd844199055536dcfdca1fc53cd3b94152bfabe665e4e1ed0"
+        "936c1bdeb324ef99db"
+    ),
+    "< 0600ff0706150000000000000000180000000000a4a3a2a002620625e1fe6257517833947b01c172",
+    (
+        "> 0600ff0706c0cd072cd8030000002000904028c24ddb55668253035096cce98724b761e0d821c66ec581e134acb1b0"
+        "3cffff02070ecd60e87e8d8c4ffaac4fdd9a968459"
+    ),
+    (
+        "< 0600ff0706c0a4a3a2a0010000002000342f5d0a3a5e4842fab428f762e6e28297dd2f5bdb68daf239b5e40905eb27"
+        "c7ffff02073ff139c4b3e8ae6b9ef3595d9ce2dfdc"
+    ),
+    (
+        "> 0600ff0706c0cd072cd8080000002000ceddecaede170cf243eb75f4bd6a4f5ed95e1de03fc169daa133a3b9adf5dd"
+        "f0ffff02079ae7715d2afa9d703d7b4a7c402f72af"
+    ),
+    (
+        "< 0600ff0706c0a4a3a2a00600000020002f61c62379627cc124d446183c6e4d9e12116278fd5e33b48d478bbe647e53"
+        "05ffff02074e6fcfaae08dcd085326dde9c5d6cdb6"
+    ),
+    (
+        "> 0600ff0706c0cd072cd8090000002000d46494745283fcc0130722dff753510b464b4d60ad31a7c47df07800a99772"
+        "b7ffff020719485df7310322e4497b37d9ca53675d"
+    ),
+    (
+        "< 0600ff0706c0a4a3a2a0070000002000a1a5a5ccf72e2140c304bdfc6a21e5e8323a7ae879000decd4c873943355be"
+        "43ffff02078c451a1abd96f366b7d9d005ba6c91bf"
     ),
 )
 

@@ -21,7 +21,7 @@ from powercoord.drivers.ipmi import (
     suites,
 )
 from powercoord.drivers.ipmi.lan import LanRequest, LanResponse
-from tests.ipmi_captures import MD5_STATUS, PASSWORD, SUITE_3_ON, USERNAME, datagrams
+from tests.ipmi_captures import MD5_STATUS, PASSWORD, SUITE_3_ON, SUITE_17_ON, USERNAME, datagrams
 
 SUITE = suites.SUITES[3]
 
@@ -193,6 +193,42 @@ class Suite17Tests(SynchronousTestCase):
         datagram = keys.seal(7, 9, b"message", bytes(16))
         k1 = self.hmac(session_key, "01" * 20)
         self.assertEqual(self.hmac(k1, datagram[4:-16].hex())[:16], datagram[-16:])
+
+
+class Suite17CaptureTests(SynchronousTestCase):
+    """
+    A session with suite 17, from a real ipmitool to our simulator.
+    """
+
+    def test_console(self) -> None:
+        """
+        ipmitool's proof of the password is what we compute, and its packets open to what it was asked for.
+        """
+        plus = [rmcpplus.Packet.decode(datagram) for datagram in datagrams(SUITE_17_ON, ">")]
+        answers = [rmcpplus.Packet.decode(datagram) for datagram in datagrams(SUITE_17_ON, "<")]
+        opened = opensession.OpenResponse.decode(answers[0].payload)
+        rakp1, rakp2 = rakp.Rakp1.decode(plus[1].payload), rakp.Rakp2.decode(answers[1].payload)
+        exchange = rakp.KeyExchange(
+            suite=suites.SUITES[17],
+            console_id=opened.console_id,
+            managed_id=opened.managed_id,
+            console_random=rakp1.console_random,
+            managed_random=rakp2.managed_random,
+            guid=rakp2.guid,
+            role=rakp1.role,
+            username=rakp1.username,
+        )
+        code = exchange.console_code(PASSWORD)
+        self.assertEqual(rakp.Rakp3.decode(plus[2].payload).code, code)
+        keys = suites.SessionKeys.derive(suites.SUITES[17], exchange.session_key(PASSWORD))
+        requests = [LanRequest.decode(keys.open(packet)) for packet in plus[3:]]
+        self.assertEqual(
+            [(0x06, 0x3B, b"\x03"), (0x00, 0x02, b"\x01"), (0x06, 0x3C)],
+            [
+                *((each.netfn, each.command, each.data) for each in requests[:2]),
+                (requests[2].netfn, requests[2].command),
+            ],
+        )
 
 
 class Ipmi15Tests(SynchronousTestCase):

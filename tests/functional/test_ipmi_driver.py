@@ -346,3 +346,29 @@ class SimulatorTests(DriverCase):
         self.addCleanup(fleet.stopService)
         target = self.target(fleet.bmcs[0], fleet.port, address=f"localhost:{fleet.port}")
         self.assertIs(PowerState.OFF, await self.read(target))
+
+    async def test_refusal_of_another(self) -> None:
+        """
+        A refusal that the kernel tells to the next who sends is not taken for that one's.
+        """
+        fleet = self.start(2)
+        fleet.bmcs[0].set_faults(Faults(closed=True))
+        await deferLater(reactor, 0, lambda: None)
+        closed, living = self.targets(fleet)
+        calls = [Deferred.fromCoroutine(self.read(target)) for target in (closed, living, closed, living)]
+        results = await DeferredList(calls, consumeErrors=True)
+        self.assertEqual([False, True, False, True], [success for success, _ in results])
+        self.assertEqual(0, self.driver.counters.retransmitted)
+
+    async def test_ipv6(self) -> None:
+        """
+        IPv6 has a socket of its own, with refusals, too.
+        """
+        try:
+            with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+                probe.bind(("::1", 0))
+                port = probe.getsockname()[1]
+        except OSError as error:
+            raise SkipTest("this machine has no IPv6") from error
+        target = self.driver.target(self.driver.settings(address=f"[::1]:{port}"))
+        self.assertIn("connection refused", str(await self.error(self.read(target))))
