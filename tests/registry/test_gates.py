@@ -196,6 +196,7 @@ class StartTests(SynchronousTestCase):
         held = self.successResultOf(self.ask(gate, "a", "rack1"))
         waiting = [self.ask(gate, "b", "rack2"), self.ask(gate, "c", "rack1"), self.ask(gate, "d")]
         for granted in waiting:
+            self.assertFalse(granted.called)
             held.release()
             held = self.successResultOf(granted)
 
