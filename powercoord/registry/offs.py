@@ -66,7 +66,7 @@ class PowerOff(Reaching):
         try:
             return await self.bring(Command.OFF, PowerState.OFF)
         except PowerRefusedError:
-            if self.world.sightings.last(self.node.name).state is not PowerState.OFF:
+            if await self._try_read() is not PowerState.OFF:
                 raise
             return None
 

@@ -162,15 +162,14 @@ class Steps:
         """
         Read until the state is seen; False at ``limit``.
 
-        The last look is a ``poll`` ahead of that: one at the limit would have
-        no time left.  A read that fails for a passing reason is only a read
-        less.
+        There is always one look.  The last is a ``poll`` ahead of the limit:
+        one at the limit would have no time left.  A read that fails for a
+        passing reason is only a read less.
         """
         timing = self._node.timing
-        pause = timing.poll
-        looked = False
+        pause, looked = timing.poll, False
         try:
-            while (remaining := limit() - self._world.clock.seconds()) > 0:
+            while (remaining := limit() - self._world.clock.seconds()) > 0 or not looked:
                 self.polling = not looked or remaining > timing.poll
                 if not self.polling:
                     await self.pause(remaining)
