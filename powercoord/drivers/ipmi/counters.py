@@ -11,8 +11,9 @@ from attrs import define
 @define(eq=False)
 class Counters:
     """
-    One fleet's numbers. They only grow, except ``sessions``, which is how many are open now.
+    One fleet's numbers. They only grow, except ``talks`` and ``sessions``: how many there are now.
 
+    :ivar talks: conversations with BMCs.
     :ivar ignored: datagrams from strangers, late ones, and those that belong to nothing asked.
     :ivar malformed: datagrams from a BMC of ours that could not be read or proved.
     :ivar retransmitted: requests sent again.
@@ -21,6 +22,7 @@ class Counters:
     :ivar forgotten: sessions that a BMC did not know any more.
     """
 
+    talks: int = 0
     sent: int = 0
     received: int = 0
     ignored: int = 0

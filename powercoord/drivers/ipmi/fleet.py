@@ -38,11 +38,13 @@ class Bounds:
     :param links: BMCs remembered at once.
     :param burst: operations begun before answers have been read: a fleet-wide sweep must not
         bring more answers than the socket's buffer can hold.
+    :param crowd: conversations from which on answers are read a few at a time.
     """
 
     sessions: int = 10_000
     links: int = 40_000
     burst: int = 256
+    crowd: int = 16
 
 
 class Sender(Protocol):
@@ -126,6 +128,12 @@ class Fleet:
         link = self._links.get(peer)
         if link is not None and error.errno in _HOPELESS:
             link.unreachable(_HOPELESS[error.errno])
+
+    def crowded(self) -> bool:
+        """
+        Whether so many answers are expected that it pays to let some gather.
+        """
+        return self.counters.talks >= self.bounds.crowd
 
     async def close(self) -> None:
         """

@@ -71,6 +71,7 @@ class Link:
         if bmc.session is not None and bmc.stale(login):
             self.hang_up()
         bmc.what, self._limit = login.what, login.idle
+        self.counters.talks += 1
         self._talk = talk = Conversation(
             errand=errand,
             script=errand.script(bmc, login),
@@ -93,6 +94,7 @@ class Link:
 
     def _ended(self, error: BaseException | None) -> None:
         self._talk = None
+        self.counters.talks -= 1
         if isinstance(error, PowerConnError | CancelledError):
             self.bmc.forget()
         if self._idle is None and self.bmc.session is not None:

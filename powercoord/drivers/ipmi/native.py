@@ -148,7 +148,7 @@ class IpmiDriver:
 
 
 def _listen(reactor: Any, fleet: Fleet, family: AddressFamily) -> Datagrams:
-    datagrams = Datagrams(reactor, fleet.received, fleet.unreachable, family)
+    datagrams = Datagrams(reactor, fleet.received, fleet.unreachable, fleet.crowded, family)
     datagrams.open()
     return datagrams
 
