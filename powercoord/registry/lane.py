@@ -35,6 +35,13 @@ class Lane:
         """
         return self.in_play is None and not self.waiting
 
+    @property
+    def at_rest(self) -> bool:
+        """
+        Whether nothing is to be done, and the end of the last one is written.
+        """
+        return self.empty and not self._closing
+
     def seats(self) -> LaneSeats:
         """
         The lane as the rules see it.

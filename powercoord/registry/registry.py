@@ -122,7 +122,7 @@ class Registry:
         Whether a node has something in play or waiting.
         """
         lane = self._lanes.get(name)
-        return lane is not None and not lane.empty
+        return lane is not None and not lane.at_rest
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """

@@ -25,11 +25,15 @@ from powercoord.model import (
     Done,
     How,
     Interrupted,
+    Phase,
     Policy,
     PowerState,
+    Request,
     Superseded,
     Verb,
 )
+from powercoord.registry.requests import SeenRequests
+from powercoord.registry.waiters import Waiter
 from powercoord.testing.driver import Fault
 from tests.registry.world import PXE, World, quick
 
@@ -312,6 +316,133 @@ class StoppingTests(SynchronousTestCase):
         self.successResultOf(stopped)
         self.assertEqual({Interrupted("upgrade")}, {one.outcome for one in [*asked, late]})
         self.assertEqual([], [call for call in world.clock.getDelayedCalls() if call.getTime() > 3])
+
+    def test_no_way_back(self) -> None:
+        """
+        After a stop nothing is accepted any more, whoever says "resume".
+        """
+        world = World(timing=quick())
+        world.want(Verb.ON)
+        stopped = world.registry.stop("upgrade")
+        world.turn(0.01)
+        self.successResultOf(stopped)
+        world.registry.resume("ann")
+        self.failureResultOf(world.ask(Verb.ON), Draining)
+
+    def test_nothing_begins(self) -> None:
+        """
+        What was being written when the stop came is interrupted, and not begun.
+        """
+        world = World(timing=quick())
+        world.journal.hold = True
+        asked = world.ask(Verb.ON)
+        stopped = world.registry.stop("upgrade")
+        world.journal.hold = False
+        world.journal.release()
+        self.successResultOf(stopped)
+        self.assertEqual(Interrupted("upgrade"), self.successResultOf(self.successResultOf(asked).wait()))
+        world.turn(1)
+        self.assertEqual(0, world.machine().reads)
+
+    def test_idle(self) -> None:
+        """
+        Idle is when all is done, what is just being accepted too; answers are told before.
+        """
+        world = World(timing=quick())
+        order: list[str] = []
+        world.journal.hold = True
+        world.ask(Verb.ON).addCallback(lambda t: t.wait().addCallback(lambda _: order.append("answered")))
+        world.registry.idle().addCallback(lambda _: order.append("idle"))
+        world.journal.hold = False
+        world.journal.release()
+        self.assertEqual([], order)
+        world.turn(1)
+        self.assertEqual(["answered", "idle"], order)
+        self.successResultOf(world.registry.idle())
+
+
+class ViewTests(SynchronousTestCase):
+    """
+    `Registry.view` and `Registry.busy`.
+    """
+
+    def test_lane(self) -> None:
+        """
+        A view shows what is in play and what waits, with who asked, since when, until when.
+        """
+        world = World(timing=quick())
+        world.machine().latency = 5.0
+        world.want(Verb.ON, requester="ann")
+        world.turn(1)
+        world.want(Verb.RESET, requester="bob", deadline=20.0)
+        view = world.registry.view("n1")
+        assert view.in_play is not None
+        self.assertEqual((Phase.VERIFYING, "on"), (view.in_play.phase, view.in_play.half))
+        self.assertEqual("ann", view.in_play.waiters[0].requester)
+        self.assertApproximates(30.0, (view.in_play.deadline - view.in_play.since).total_seconds(), 0.1)
+        self.assertEqual(["bob"], [request.requester for request in view.waiting[0].waiters])
+        self.assertEqual(20.0, (view.waiting[0].deadline - view.waiting[0].since).total_seconds())
+        self.assertEqual(["n1"], [busy.node.name for busy in world.registry.busy()])
+        self.assertEqual((True, False), (world.registry.is_busy("n1"), world.registry.is_busy("n2")))
+
+    def test_being_superseded(self) -> None:
+        """
+        What is being cancelled names what takes its place.
+        """
+        world = World(timing=quick())
+        world.machine().faults = [Fault.LATE]
+        world.want(Verb.ON)
+        world.turn(1)
+        off = world.want(Verb.OFF)
+        view = world.registry.view("n1").in_play
+        assert view is not None
+        self.assertEqual((Phase.CANCELLING, off.ticket.action), (view.phase, view.superseded_by))
+
+    def test_never_checked(self) -> None:
+        """
+        A node that was never read says so; one that was read says when.
+        """
+        world = World(timing=quick())
+        self.assertEqual(PowerState.NEVER_CHECKED, world.registry.view("n1").observed.state)
+        self.assertEqual(None, world.registry.view("n1").age)
+        world.registry.query("n1")
+        world.turn(3)
+        view = world.registry.view("n1")
+        self.assertEqual(PowerState.OFF, view.observed.state)
+        self.assertApproximates(3.0, view.age, 0.02)
+
+
+class RememberingTests(SynchronousTestCase):
+    """
+    `SeenRequests`.
+    """
+
+    def test_forgets_the_oldest_answered(self) -> None:
+        """
+        All that is unanswered is remembered, and of the answered as many as allowed.
+        """
+        seen = SeenRequests(2)
+        waiters = [
+            Waiter(Request(node="n1", verb=Verb.ON, request_id=str(number)), 0.0, "a", seen.answered)
+            for number in range(5)
+        ]
+        for waiter in waiters:
+            seen.add(waiter)
+        for waiter in waiters[1:]:
+            waiter.settle(Interrupted("x"))
+            waiter.tell()
+        known = [waiter.request.request_id for waiter in waiters if seen.find(waiter.request)]
+        self.assertEqual(["0", "3", "4"], known)
+
+    def test_fault_in_a_decision(self) -> None:
+        """
+        A roster that fails answers with that, and later requests are decided all the same.
+        """
+        world = World(timing=quick())
+        world.registry.roster.nodes = None
+        self.failureResultOf(world.ask(Verb.ON), TypeError)
+        world.registry.roster.nodes = {"n1": world.node("n1")}
+        self.successResultOf(world.ask(Verb.ON))
 
 
 class DurabilityTests(SynchronousTestCase):

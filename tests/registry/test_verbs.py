@@ -5,9 +5,14 @@ What each verb sends, reads and answers.
 
 from __future__ import annotations
 
+from typing import Any
+
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from powercoord.interfaces import Capabilities
 from powercoord.model import (
+    Command,
     Done,
     Failed,
     How,
@@ -16,7 +21,7 @@ from powercoord.model import (
     Verb,
     Wait,
 )
-from powercoord.testing.driver import Fault
+from powercoord.testing.driver import FakeDriver, Fault
 from tests.registry.world import PXE, World, quick
 
 
@@ -366,3 +371,175 @@ class BootTests(SynchronousTestCase):
         world.turn(1)
         self.assertEqual(["boot pxe"], world.commands())
         self.assertEqual(How.COMMANDED, asked.outcome.how)
+
+    def test_no_answer_twice(self) -> None:
+        """
+        A boot device that is never acknowledged is a failure; it is set again once.
+        """
+        world = World(timing=quick())
+        world.machine().faults = [Fault.LOST_ANSWER] * 2
+        asked = world.want(Verb.BOOT, boot=PXE)
+        world.turn(6)
+        self.assertEqual("n1: boot device pxe: no answer to the command, twice", asked.outcome.text)
+        self.assertEqual(["boot pxe"] * 2, world.commands())
+
+
+def plain(clock: Clock) -> FakeDriver:
+    """
+    A power switch: on and off, and nothing else.
+    """
+    return FakeDriver(clock, capabilities=Capabilities(frozenset({Command.ON, Command.OFF})))
+
+
+class PlainTests(SynchronousTestCase):
+    """
+    What a driver cannot do is never asked of it.
+    """
+
+    def setUp(self) -> None:
+        self.world = World(timing=quick(), make_driver=plain)
+        self.world.machine().on = True
+
+    def test_soft_goes_straight_to_hard(self) -> None:
+        """
+        Where there is no soft stop a soft-off is a hard one, and says so.
+        """
+        asked = self.world.want(Verb.SOFT_OFF)
+        self.world.turn(1)
+        self.assertEqual(How.FORCED, asked.outcome.how)
+        self.assertEqual(["off"], self.world.commands())
+
+    def test_reset_is_refused(self) -> None:
+        """
+        Where there is no reset it fails, and names what would do.
+        """
+        asked = self.world.want(Verb.RESET)
+        self.world.turn(1)
+        self.assertEqual("n1: driver fake has no reset; use cycle", asked.outcome.text)
+
+    def test_boot_device_is_refused(self) -> None:
+        """
+        Where the boot device cannot be set, an on that needs one does not start the node, nor does a cycle.
+        """
+        self.world.machine().on = False
+        for verb in (Verb.BOOT, Verb.ON):
+            asked = self.world.want(verb, boot=PXE)
+            self.world.turn(1)
+            self.assertEqual("n1: driver fake cannot set boot device pxe", asked.outcome.text)
+        self.assertEqual([], self.world.commands())
+
+
+class TroubleTests(SynchronousTestCase):
+    """
+    What else can go wrong on the way.
+    """
+
+    def setUp(self) -> None:
+        self.world = World(timing=quick())
+        self.machine = self.world.machine()
+
+    def test_soft_refused(self) -> None:
+        """
+        A soft stop that the BMC refuses becomes a hard one at once, or a failure if it may not.
+        """
+        for escalate in (True, False):
+            self.setUp()
+            self.machine.on = True
+            self.machine.faults = [Fault.REFUSED]
+            asked = self.world.want(Verb.SOFT_OFF, escalate=escalate)
+            self.world.turn(2)
+            if escalate:
+                self.assertEqual(How.FORCED, asked.outcome.how)
+            else:
+                self.assertEqual("PowerRefusedError", asked.outcome.code)
+
+    def test_soft_with_a_wrong_password(self) -> None:
+        """
+        A refused password is not tried again for the hard off.
+        """
+        self.machine.on = True
+        self.machine.faults = [Fault.WRONG_PASSWORD]
+        asked = self.world.want(Verb.SOFT_OFF)
+        self.world.turn(20)
+        self.assertEqual("PowerAuthError", asked.outcome.code)
+        self.assertEqual([], self.world.commands())
+
+    def test_refused_off(self) -> None:
+        """
+        A hard off that is refused while the node is on fails, with the reason in words.
+        """
+        self.machine.on = True
+        self.machine.faults = [Fault.REFUSED]
+        asked = self.world.want(Verb.OFF)
+        self.world.turn(2)
+        self.assertEqual("n1: unspecified error (0xFF)", asked.outcome.text)
+
+    def test_cycle_stuck_on(self) -> None:
+        """
+        A cycle whose node does not go off fails, and nothing is turned on.
+        """
+        self.machine.on = True
+        self.machine.faults = [Fault.STUCK]
+        asked = self.world.want(Verb.CYCLE)
+        self.world.turn(31)
+        self.assertEqual("n1: still on after 30 s, wanted off", asked.outcome.text)
+        self.assertEqual(["off"], self.world.commands())
+
+    def test_reset_and_then_unreadable(self) -> None:
+        """
+        A reset after which the node is not seen any more is unknown.
+        """
+        self.machine.on = True
+        asked = self.world.want(Verb.RESET)
+        self.world.turn(0.02)
+        self.machine.read_faults = [Fault.LOST_ANSWER] * 100
+        self.world.turn(40)
+        self.assertIsInstance(asked.outcome, Unknown)
+
+    def test_lost_for_good(self) -> None:
+        """
+        A command that is lost every time is given as often as retries allow, and then it is a failure.
+        """
+        self.machine.faults = [Fault.LOST_REQUEST] * 9
+        asked = self.world.want(Verb.ON)
+        self.world.turn(30)
+        self.assertEqual("PowerUnverified", asked.outcome.code)
+        self.assertEqual([], self.world.commands())
+
+    def test_verifying_with_a_wrong_password(self) -> None:
+        """
+        A password that is refused while a change is looked at is not tried again.
+        """
+        self.machine.latency = 9.0
+        asked = self.world.want(Verb.ON)
+        self.world.turn(0.5)
+        self.machine.read_faults = [Fault.WRONG_PASSWORD]
+        reads = self.machine.reads
+        self.world.turn(5)
+        self.assertEqual("PowerAuthError", asked.outcome.code)
+        self.assertEqual(reads + 1, self.machine.reads)
+
+    def test_fault_of_ours(self) -> None:
+        """
+        A fault of ours ends its action and is logged; the lane goes on.
+        """
+        world = World(timing=quick(), make_driver=NoCapabilities)
+        asked = world.want(Verb.SOFT_OFF)
+        world.machine().on = True
+        world.turn(1)
+        self.assertIn("fault in the coordinator", asked.outcome.text)
+        self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
+        following = world.want(Verb.OFF)
+        world.turn(1)
+        self.assertEqual(How.FORCED, following.outcome.how)
+
+
+class NoCapabilities(FakeDriver):
+    """
+    A driver that fails where nobody expects it.
+    """
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "capabilities":
+            raise ZeroDivisionError(name)
+        return super().__getattribute__(name)
