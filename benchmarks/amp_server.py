@@ -19,7 +19,7 @@ from twisted.internet.task import deferLater
 from benchmarks.amp_shapes import echoes
 from benchmarks.cost import Stopwatch
 from benchmarks.heart import registry_of
-from benchmarks.pauses import Pauses
+from benchmarks.pauses import Pauses, collect_rarely
 from benchmarks.prompt import PromptDriver, address
 from benchmarks.worker import Order, obey
 from powercoord.api.reception import Coordinator, Door, Reception
@@ -65,10 +65,13 @@ class Server:
         return {}
 
     async def coordinate(
-        self, path: str, nodes: int, max_starting: int | None = None, deaf: bool = False
+        self, path: str, nodes: int, max_starting: int | None = None, deaf: bool = False, rarely: bool = False
     ) -> dict[str, Any]:
         """
         Be a coordinator of so many nodes.
+
+        :param deaf: machines accept a power on and stay off.
+        :param rarely: collect garbage rarely, and never look at what is there from the start.
         """
         self._driver = PromptDriver(self._reactor, deaf=deaf)
         limits = Limits(fleet=Limit(max_starting))
@@ -87,6 +90,8 @@ class Server:
         )
         door = Door(Reception(shared))
         await serverFromString(self._reactor, f"unix:{path}").listen(door)
+        if rarely:
+            collect_rarely()
         return {}
 
     async def rest(self) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from benchmarks.cost import load, percentile
 from benchmarks.table import Table, figure
 
 _COLUMNS = (
-    "in the registry", "asked", "of nodes", "offs", "to", "median, ms", "99 %, ms", "longest, ms",
-    "longest GC pause, ms", "busy nodes", "load",
+    "in the registry", "asked", "garbage", "offs", "median, ms", "99 %, ms", "longest, ms",
+    "longest collection, ms", "busy nodes", "load",
 )  # fmt: skip
 
 
@@ -99,12 +99,15 @@ class Offs:
         return [name for pair in zip(self.queued, self.running, strict=True) for name in pair]
 
 
-def _measure(scene: Scene, size: Size, by_amp: bool, profile: Path | None, table: Table) -> None:
+def _measure(scene: Scene, size: Size, by_amp: bool, rarely: bool, profile: Path | None) -> Iterator[str]:
+    """
+    The cells of one row.
+    """
     offs = Offs.of(size)
     with TemporaryDirectory(prefix="benchmark-") as folder, Child("amp_server", profile) as server:
         path = f"{folder}/amp"
-        nodes = size.queued + size.offs
-        server.ask("coordinate", path=path, nodes=nodes, max_starting=scene.max_starting, deaf=True)
+        nodes, limit = size.queued + size.offs, scene.max_starting
+        server.ask("coordinate", path=path, nodes=nodes, max_starting=limit, deaf=True, rarely=rarely)
         server.ask("fill", nodes=size.queued, submit=not scene.storm)
         with Child("amp_client") as caller, Child("amp_client") as crowd:
             for client in (caller, crowd):
@@ -119,37 +122,41 @@ def _measure(scene: Scene, size: Size, by_amp: bool, profile: Path | None, table
                 crowd.answer()
             time.sleep(size.latest)
             seen = server.ask("seen")
-            _rows(table, scene.titled(size.queued), by_amp, offs, asked, seen, max(busy, seen["busy"]))
+    yield from (
+        scene.titled(size.queued),
+        "over AMP" if by_amp else "inside",
+        "rarely" if rarely else "as usual",
+    )
+    yield from _reached(offs, asked, seen)
+    yield figure(1e3 * max(seen["pauses"], default=0.0))
+    yield f"{max(busy, seen['busy']):,}"
+    yield f"{load():.1f}"
 
 
-def _rows(
-    table: Table, title: str, by_amp: bool, offs: Offs, asked: dict[str, float], seen: dict[str, Any],
-    busy: float,
-) -> None:  # fmt: skip
-    way = "over AMP" if by_amp else "inside"
-    queued = "with an on in their lane"
-    for kind, nodes, event in ((queued, offs.queued, "called"), ("at rest, on", offs.running, "told_off")):
-        took = [1e3 * (seen[event][name] - asked[name]) for name in nodes if name in seen[event]]
-        if not took:
-            continue
-        to = "first packet" if event == "called" else "off command"
-        figures = (figure(percentile(took, share)) for share in (0.5, 0.99, 1.0))
-        pause = figure(1e3 * max(seen["pauses"], default=0.0))
-        share = f"{len(took)} of {len(nodes)}"
-        table.add(title, way, kind, share, to, *figures, pause, f"{busy:,.0f}", f"{load():.1f}")
+def _reached(offs: Offs, asked: dict[str, float], seen: dict[str, Any]) -> Iterator[str]:
+    """
+    A node with an on in its lane is off already: its first packet is a read. One that is on hears "off".
+    """
+    reached = [(name, seen["called"].get(name)) for name in offs.queued]
+    reached += [(name, seen["told_off"].get(name)) for name in offs.running]
+    took = [1e3 * (at - asked[name]) for name, at in reached if at is not None]
+    yield f"{len(took)} of {len(reached)}"
+    yield from (figure(percentile(took, share)) if took else "–" for share in (0.5, 0.99, 1.0))
 
 
 def run(*, tiny: bool, profile: Path | None) -> Iterator[Table]:
     """
-    Each scene, asked from inside and over AMP.
+    Each scene, asked from inside and over AMP, with two ways to collect garbage.
     """
     size, began = TINY if tiny else FULL, load()
     table = Table("From the request for an off to the driver, in the midst of other actions", _COLUMNS)
     for scene in SCENES[-size.scenes :]:
         for by_amp in (False, True):
-            _measure(scene, size, by_amp, profile, table)
+            for rarely in (False, True):
+                table.add(*_measure(scene, size, by_amp, rarely, profile))
     table.notes.append(
-        f"One off every {1e3 * size.pause:g} ms. A node with an on that waits or was commanded is off "
-        f"already, so its first packet is a read. Load average {began:.2f} before, {load():.2f} after."
+        f"One off every {1e3 * size.pause:g} ms, half of them of nodes with an on in their lane (to the "
+        "first packet, a read), half of nodes that are on and at rest (to the command). Garbage is collected as "
+        f"Python does it, or rarely (see `benchmarks.pauses`). Load average {began:.2f} before, {load():.2f} after."
     )
     yield table

@@ -14,6 +14,17 @@ from attrs import define, field
 _LEAST = 0.001
 
 
+def collect_rarely() -> None:
+    """
+    Leave what is there alone for ever, and look at the rest when there is much of it.
+
+    By default, every 70,000 new objects can mean a look at all there are.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(5_000, 10, 50)
+
+
 @define(eq=False)
 class Pauses:
     """

@@ -86,7 +86,7 @@ class BenchmarkTests(SynchronousTestCase):
         """
         (rows,) = self.assertPrintsTables("off").values()
 
-        self.assertEqual(["5 of 5"] * 4, [row[3] for row in rows])
+        self.assertEqual(["10 of 10"] * 4, [row[3] for row in rows])
 
     def test_memory(self) -> None:
         """
