@@ -14,10 +14,11 @@ from twisted.internet.interfaces import IReactorTime
 from powercoord.errors import UnknownPowerType
 from powercoord.interfaces import IJournal, IPowerDriver, IRoster
 from powercoord.model import Limit, Observation
-from powercoord.registry.gates import EndpointGate, StartGate
+from powercoord.registry.gates import EndpointGate
 from powercoord.registry.publisher import Publisher
 from powercoord.registry.registry import Registry
 from powercoord.registry.sightings import Sightings
+from powercoord.registry.starts import StartGate
 from powercoord.registry.surroundings import Surroundings
 
 

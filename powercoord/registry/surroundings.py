@@ -14,8 +14,9 @@ from twisted.internet.interfaces import IReactorTime
 
 from powercoord.entries import Entry
 from powercoord.interfaces import IPowerDriver
-from powercoord.registry.gates import EndpointGate, StartGate
+from powercoord.registry.gates import EndpointGate
 from powercoord.registry.sightings import Sightings
+from powercoord.registry.starts import StartGate
 
 Write = Callable[[Sequence[Entry]], Deferred[None]]
 

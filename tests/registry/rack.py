@@ -52,8 +52,7 @@ HELD = (
     "_world.endpoints._endpoints",
     "_world.sightings._curious",
     "_world.starts._settling",
-    "_world.starts._starting_fleet",
-    "_world.starts._waiting",
+    "_world.starts._lines",
 )
 
 

@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: MIT
 """
-The queues before the wire: who goes first, who waits, and that no place is lost.
+The queue before an endpoint: who goes first, who waits, and that no place is lost.
 """
 
 from __future__ import annotations
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from powercoord.model import Limit, Target
-from powercoord.registry.gates import EndpointGate, Priority, Slot, StartGate
+from powercoord.model import Target
+from powercoord.registry.gates import EndpointGate, Priority, Slot
 
 
 def at(selector: str, endpoint: str = "bar", driver: str = "fake") -> Target:
@@ -154,149 +153,6 @@ class EndpointTests(SynchronousTestCase):
         blocker.release()
 
         self.assertEqual(["a", "x", "b", "a"], self.order)
-
-
-class StartTests(SynchronousTestCase):
-    """
-    `StartGate`.
-    """
-
-    def setUp(self) -> None:
-        self.clock = Clock()
-        self.order: list[str] = []
-
-    def gate(self, fleet: Limit | None = None, **groups: Limit) -> StartGate:
-        return StartGate(self.clock, fleet or Limit(), groups)
-
-    def ask(self, gate: StartGate, name: str, *groups: str) -> Deferred[Slot]:
-        granted = gate.acquire(groups)
-        granted.addCallback(lambda slot: (self.order.append(name), slot)[1])
-        return granted
-
-    def test_group_limit(self) -> None:
-        """
-        As many nodes of a group start as it allows, in the order they came; others are not held up.
-        """
-        gate = self.gate(rack=Limit(2))
-        first, _, third = (self.ask(gate, name, "rack") for name in ("a", "b", "c"))
-        self.ask(gate, "d", "unlimited")
-        self.assertEqual(["a", "b", "d"], self.order)
-
-        self.successResultOf(first).release()
-
-        self.assertEqual(["a", "b", "d", "c"], self.order)
-        self.assertEqual(3, gate.starting())
-        self.successResultOf(third)
-
-    def test_fleet_limit(self) -> None:
-        """
-        The fleet's limit holds over all groups, and the oldest goes first whatever its group.
-        """
-        gate = self.gate(Limit(1), rack1=Limit(5), rack2=Limit(5))
-        held = self.successResultOf(self.ask(gate, "a", "rack1"))
-        waiting = [self.ask(gate, "b", "rack2"), self.ask(gate, "c", "rack1"), self.ask(gate, "d")]
-        for granted in waiting:
-            self.assertFalse(granted.called)
-            held.release()
-            held = self.successResultOf(granted)
-
-        self.assertEqual(["a", "b", "c", "d"], self.order)
-
-    def test_nested_groups(self) -> None:
-        """
-        Who waits for one of its groups takes no place in the other.
-        """
-        gate = self.gate(rack=Limit(1), row=Limit(2))
-        first = self.successResultOf(self.ask(gate, "a", "rack", "row"))
-        self.ask(gate, "b", "rack", "row")
-        other = self.successResultOf(self.ask(gate, "c", "row"))
-        self.ask(gate, "d", "row")
-        self.assertEqual(["a", "c"], self.order)
-
-        other.release()
-        first.release()
-
-        self.assertEqual(["a", "c", "d", "b"], self.order)
-
-    def test_named_twice(self) -> None:
-        """
-        A node that is twice in a group takes one place in it.
-        """
-        gate = self.gate(rack=Limit(2))
-
-        self.assertTrue(self.ask(gate, "a", "rack", "rack").called)
-        self.assertTrue(self.ask(gate, "b", "rack").called)
-
-    def test_leaving_the_queue(self) -> None:
-        """
-        Who leaves the queue takes no place, and keeps those behind from none.
-        """
-        gate = self.gate(rack=Limit(1))
-        held = self.successResultOf(self.ask(gate, "a", "rack"))
-        leaving = [self.ask(gate, name, "rack") for name in ("b", "c")]
-        self.ask(gate, "d", "rack")
-        for granted in leaving:
-            granted.cancel()
-            self.failureResultOf(granted, CancelledError)
-
-        held.release()
-
-        self.assertEqual(["a", "d"], self.order)
-        self.assertEqual(1, gate.starting())
-
-    def test_all_have_left(self) -> None:
-        """
-        A queue that everybody has left is none: the next one starts at once.
-        """
-        gate = self.gate(rack=Limit(1))
-        held = self.successResultOf(self.ask(gate, "a", "rack"))
-        leaving = self.ask(gate, "b", "rack")
-        leaving.cancel()
-        self.failureResultOf(leaving, CancelledError)
-        held.release()
-
-        self.assertTrue(self.ask(gate, "c", "rack").called)
-
-    def test_settling(self) -> None:
-        """
-        A node that is seen on keeps its place until its groups and the fleet have settled.
-        """
-        gate = self.gate(Limit(None, settle=1.0), rack=Limit(1, settle=2.0), slow=Limit(None, settle=3.0))
-        slot = self.successResultOf(self.ask(gate, "a", "rack", "slow"))
-        self.ask(gate, "b", "rack")
-        gate.seen_on(slot, ("rack", "slow"))
-        self.clock.advance(2.9)
-        self.assertEqual(["a"], self.order)
-
-        self.clock.advance(0.2)
-
-        self.assertEqual(["a", "b"], self.order)
-
-    def test_stop(self) -> None:
-        """
-        Nothing settles any more after a stop: no timer is left, and no place.
-        """
-        gate = self.gate(rack=Limit(1, settle=2.0))
-        gate.seen_on(self.successResultOf(self.ask(gate, "a", "rack")), ("rack",))
-
-        gate.stop()
-
-        self.assertEqual([], self.clock.getDelayedCalls())
-        self.assertEqual(0, gate.starting())
-
-    def test_through_at_once(self) -> None:
-        """
-        Ten thousand that give up the moment they may start do not pile up on the stack.
-        """
-        gate = self.gate(rack=Limit(8))
-        holders = [self.successResultOf(self.ask(gate, "holder", "rack")) for _ in range(8)]
-        for number in range(10_000):
-            self.ask(gate, str(number), "rack").addCallback(Slot.release)
-
-        holders[0].release()
-
-        self.assertEqual(10_008, len(self.order))
-        self.assertEqual(7, gate.starting())
 
 
 def vars_of(gate: EndpointGate) -> dict[str, object]:
