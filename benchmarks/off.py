@@ -155,8 +155,9 @@ def run(*, tiny: bool, profile: Path | None) -> Iterator[Table]:
             for rarely in (False, True):
                 table.add(*_measure(scene, size, by_amp, rarely, profile))
     table.notes.append(
-        f"One off every {1e3 * size.pause:g} ms, half of them of nodes with an on in their lane (to the "
-        "first packet, a read), half of nodes that are on and at rest (to the command). Garbage is collected as "
-        f"Python does it, or rarely (see `benchmarks.pauses`). Load average {began:.2f} before, {load():.2f} after."
+        f"One off every {1e3 * size.pause:g} ms: half for nodes with an on in their lane (to the first packet, "
+        "which is a read), half for nodes that are on and at rest (to the command). Garbage is collected as "
+        "Python does it, or rarely (`benchmarks.pauses`)."
     )
+    table.notes.append(f"Load average {began:.2f} before, {load():.2f} after.")
     yield table
