@@ -155,7 +155,7 @@ def run(*, tiny: bool, profile: Path | None) -> Iterator[Table]:
             for rarely in (False, True):
                 table.add(*_measure(scene, size, by_amp, rarely, profile))
     table.notes.append(
-        f"One off every {1e3 * size.pause:g} ms: half for nodes with an on in their lane (to the first packet, "
+        f"One off every {1e3 * size.pause:g} ms: half for nodes with an on in their lane (to a packet, "
         "which is a read), half for nodes that are on and at rest (to the command). Garbage is collected as "
         "Python does it, or rarely (`benchmarks.pauses`)."
     )
