@@ -132,7 +132,7 @@ class World:
             clock=self.clock, listen=self._listen, entropy=Entropy(self._random), bounds=self.bounds
         )
         self.names = FakeNames()
-        self.driver = IpmiDriver(self.clock, self.fleet, Resolver(self.clock, self.names))
+        self.driver = IpmiDriver(self.clock, self.fleet, Resolver(self.clock, lambda: self.names))
 
     def bmc(self, address: str = ADDRESS, **how: Any) -> ScriptedBmc:
         """

@@ -205,7 +205,7 @@ class LossTests(SynchronousTestCase):
         """
         A BMC that answers fast is asked again soon, one that answers slowly is left alone.
         """
-        for latency, least, most in ((0.01, 0.1, 0.13), (0.3, 0.3, 1.02)):
+        for latency, least, most in ((0.01, 0.2, 0.23), (0.3, 0.3, 1.02)):
             world = World(latency=latency)
             bmc = world.bmc()
             target = world.target()

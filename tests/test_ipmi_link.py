@@ -358,6 +358,18 @@ class CloseTests(SynchronousTestCase):
         world.close()
         self.assertIn("closed", str(outcome.error))
 
+    def test_waiting(self) -> None:
+        """
+        So do all that wait, behind it or for their burst.
+        """
+        world = World(bounds=Bounds(burst=2))
+        world.bmc()
+        outcomes = [world.command(Command.ON) for _ in range(5)]
+        world.close()
+        for outcome in outcomes:
+            self.assertIn("closed", str(outcome.error))
+            self.assertFalse(outcome.error.sent)
+
     def test_many(self) -> None:
         """
         Many sessions are ended in bursts, within a few turns of the reactor.

@@ -341,6 +341,21 @@ class CompletionTests(LoginCase):
             self.assertIs(PowerActionError, type(error))
             self.assertTrue(error.sent)
 
+    def test_no_sense(self) -> None:
+        """
+        An answer that makes no sense fails its operation, and may be tried again.
+        """
+
+        class Senseless(ScriptedBmc):
+            def _do(self, name: str, request: Any) -> bytes:
+                return b""
+
+        world = World()
+        world.bmcs[PEER] = Senseless()
+        error = world.finish(world.read()).error
+        self.assertIsInstance(error, PowerActionError)
+        self.assertIn("Get Chassis Status", str(error))
+
     def test_reads(self) -> None:
         """
         The same for reads, of which none is a change.
@@ -439,6 +454,24 @@ class Ipmi15Tests(LoginCase):
         bmc = self.works({"suites": ()}, allow_ipmi15=True)
         self.assertIn("activate", bmc.log)
 
+    def test_better_again(self) -> None:
+        """
+        That RMCP+ was not possible once is not remembered, and that it was saves a question.
+        """
+        bmc = self.world.bmc(suites=())
+        target = self.world.target(allow_ipmi15=True)
+        self.world.finish(self.world.read(target)).result  # noqa: B018
+        self.world.pass_time(30)
+        bmc.suites = (3,)
+        for questions in (1, 0):
+            bmc.log.clear()
+            self.world.finish(self.world.read(target)).result  # noqa: B018
+            self.assertIn("rakp3", bmc.log)
+            self.assertEqual(questions, bmc.log.count("capabilities"))
+            self.world.pass_time(30)
+        bmc.suites = ()
+        self.assertIs(PowerState.OFF, self.world.finish(self.world.read(target)).result)
+
     def test_wrong_password(self) -> None:
         """
         A wrong password is silence, is tried no more than twice, and is never retried.
@@ -490,6 +523,20 @@ class Ipmi15Tests(LoginCase):
         self.world = World()
         error = self.error({**self.old, "codes": {"capabilities": [0xCC] * 9}}, allow_ipmi15=True)
         self.assertIsInstance(error, PowerRefusedError)
+
+    def test_no_sense(self) -> None:
+        """
+        An answer that makes no sense fails its operation, and may be tried again.
+        """
+
+        class Senseless(ScriptedBmc):
+            def _do(self, name: str, request: Any) -> bytes:
+                return b""
+
+        world = World()
+        world.bmcs[PEER] = Senseless(**self.old)
+        error = world.finish(world.read(world.target(allow_ipmi15=True))).error
+        self.assertIsInstance(error, PowerActionError)
 
     def test_quirky_answers(self) -> None:
         """

@@ -21,14 +21,6 @@ from powercoord.strict import Moment
 from tests.ipmi_world import World
 
 
-class NamedClock(Clock):
-    """
-    As much of a reactor as the driver asks for before the first operation.
-    """
-
-    nameResolver = None  # noqa: N815 - the reactor's name
-
-
 class DriverTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.world = World()
@@ -44,7 +36,7 @@ class DriverTests(SynchronousTestCase):
         """
         Making the driver opens nothing.
         """
-        made = driver(NamedClock())
+        made = driver(Clock())
         self.assertEqual(("ipmi", 0), (made.name, made.counters.sent))
         self.assertEqual([], list(made.missing_tools()))
 

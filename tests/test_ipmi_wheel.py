@@ -75,7 +75,7 @@ class WheelTests(HypothesisNotes, SynchronousTestCase):
         An alarm that is not due any more does not ring.
         """
         self.wheel.set(self.bell, 0.5)
-        self.bell.due = NEVER
+        self.wheel.remove(self.bell)
         self.advance(1)
         self.assertEqual([], self.bell.rang)
 

@@ -77,7 +77,7 @@ class Bmc:
     :ivar what: its name in errors.
     :ivar heard: when the session last carried an answer.
     :ivar suite: the suite that it accepted last; asked for first next time.
-    :ivar rmcpplus: whether it speaks IPMI 2.0, once that was asked.
+    :ivar rmcpplus: whether the last session was one of IPMI 2.0.
     """
 
     entropy: Entropy
@@ -88,7 +88,7 @@ class Bmc:
     login: Login | None = field(default=None, init=False)
     heard: float = field(default=0.0, init=False)
     suite: int | None = field(default=None, init=False)
-    rmcpplus: bool | None = field(default=None, init=False)
+    rmcpplus: bool = field(default=False, init=False)
     _tag: int = field(default=0, init=False)
 
     def tag(self) -> int:

@@ -21,7 +21,7 @@ from powercoord.drivers.ipmi.errand import Errand
 from powercoord.drivers.ipmi.pace import Pace, longer
 from powercoord.drivers.ipmi.rmcp import MalformedDatagram
 from powercoord.drivers.ipmi.wheel import NEVER, Wheel
-from powercoord.errors import OperationCancelled, PowerConnError
+from powercoord.errors import OperationCancelled, PowerActionError, PowerConnError
 
 T = TypeVar("T")
 
@@ -110,6 +110,9 @@ class Conversation(Generic[T]):
             self._succeed(end.value)
         except NoAnswer:
             self._fail(self._silence())
+        except MalformedDatagram as error:
+            # Proved to be the BMC's, and still not what it should be.
+            self._fail(PowerActionError(f"{self.errand.login.what}: {error}", sent=self._left))
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this operation's
             self._fail(error)
         else:
@@ -202,7 +205,7 @@ class Conversation(Generic[T]):
 
     def _over(self, error: BaseException | None) -> Deferred[T] | None:
         done, self._done, self._ask = self._done, None, None
-        self.due = NEVER
+        self.wheel.remove(self)
         if done is not None:
             self.script.close()
             self.ended(error)

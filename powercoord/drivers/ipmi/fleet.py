@@ -140,8 +140,8 @@ class Fleet:
         End all conversations and sessions, in bursts that the network can take.
         """
         self.closed = True
+        self._turns.dismiss(PowerConnError("the driver is closed"))
         for count, link in enumerate(list(self._links.values()), 1):
-            link.unreachable("the driver is closed")
             link.close()
             if count % self.bounds.burst == 0:
                 await deferLater(self.clock, 0)

@@ -137,9 +137,13 @@ class Link:
 
     def close(self) -> None:
         """
-        Hang up and leave no timer behind.
+        End whatever goes on, hang up, and leave no timer behind.
         """
+        reason = "the driver is closed"
+        if self._turns is not None:
+            self._turns.dismiss(PowerConnError(f"{self.bmc.what}: {reason}"))
         self.hang_up()
+        self.unreachable(reason)
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None

@@ -132,15 +132,20 @@ def _wait_for_slot(bmc: Bmc, error: SlotsFull) -> Script[None]:
 
 
 def _open(bmc: Bmc, login: Login) -> Script[Session]:
+    """
+    A session of the best version that there is. That IPMI 1.5 was needed once is not remembered.
+    """
     if not login.allow_ipmi15:
         return (yield from open_rmcpplus(bmc, login))
-    if bmc.rmcpplus is not False and login.suites:
-        offered = None if bmc.rmcpplus else (yield from ask_capabilities(bmc, login))
-        bmc.rmcpplus = offered is None or offered.rmcpplus
-        if bmc.rmcpplus:
-            try:
-                return (yield from open_rmcpplus(bmc, login))
-            except PowerSettingError:
-                bmc.rmcpplus = False
-    offered = yield from ask_capabilities(bmc, login)
+    offered = None if bmc.rmcpplus else (yield from ask_capabilities(bmc, login))
+    if login.suites and (offered is None or offered.rmcpplus):
+        try:
+            session = yield from open_rmcpplus(bmc, login)
+        except PowerSettingError:
+            bmc.rmcpplus = False
+        else:
+            bmc.rmcpplus = True
+            return session
+    if offered is None:
+        offered = yield from ask_capabilities(bmc, login)
     return (yield from open_ipmi15(bmc, login, offered))

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IHostnameResolver
 from zope.interface import implementer
 
 from powercoord.drivers.ipmi.ask import Script
@@ -163,4 +164,9 @@ def driver(reactor: Any, bounds: Bounds | None = None) -> IpmiDriver:
         entropy=Entropy(os.urandom),
         bounds=bounds or Bounds(),
     )
-    return IpmiDriver(reactor, fleet, Resolver(reactor, reactor.nameResolver))
+
+    def names() -> IHostnameResolver:
+        found: IHostnameResolver = reactor.nameResolver
+        return found
+
+    return IpmiDriver(reactor, fleet, Resolver(reactor, names))

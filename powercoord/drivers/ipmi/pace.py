@@ -13,7 +13,8 @@ from attrs import define, field
 
 #: The first wait for a BMC that never answered yet.
 FIRST = 0.35
-FLOOR = 0.1
+#: An embedded processor may well take a nap of this length.
+FLOOR = 0.2
 CEILING = 1.0
 
 

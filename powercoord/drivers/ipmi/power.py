@@ -59,11 +59,7 @@ def read_power(bmc: Bmc, login: Login) -> Script[PowerState]:
     response = yield from carry_out(bmc, login, STATUS)
     if response.code != OK:
         raise _refusal(bmc, STATUS, "reading the power state", response.code)
-    try:
-        status = ChassisStatus.decode(response.data)
-    except MalformedDatagram as error:
-        raise PowerActionError(f"{bmc.what}: {error}") from error
-    return PowerState.ON if status.on else PowerState.OFF
+    return PowerState.ON if ChassisStatus.decode(response.data).on else PowerState.OFF
 
 
 def change_power(bmc: Bmc, login: Login, wanted: PowerCommand) -> Script[None]:

@@ -5,6 +5,8 @@ Host names of BMCs, looked up by the reactor and remembered for a while.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from attrs import define, field
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
@@ -64,7 +66,7 @@ class Resolver:
     """
 
     _clock: IReactorTime
-    _names: IHostnameResolver
+    _names: Callable[[], IHostnameResolver]
     _known: dict[str, tuple[str, float]] = field(factory=dict, init=False)
     _running: dict[str, Turns] = field(factory=dict, init=False)
 
@@ -91,7 +93,7 @@ class Resolver:
         receiver = _Receiver(Deferred())
         receiver.found.addCallback(self._found, name)
         # After the caller waits: a resolver may answer at once.
-        self._clock.callLater(0, self._names.resolveHostName, receiver, name)
+        self._clock.callLater(0, self._names().resolveHostName, receiver, name)
         return turns
 
     def _found(self, host: str | None, name: str) -> None:

@@ -69,6 +69,15 @@ class Turns:
             waiting.turn.callback(None)
             count -= 1
 
+    def dismiss(self, error: PowercoordError) -> None:
+        """
+        Let nobody go on: all that wait fail.
+        """
+        while self._waiting:
+            waiting = self._waiting[0]
+            self._remove(waiting)
+            waiting.turn.errback(error)
+
     def _remove(self, waiting: _Waiting) -> bool:
         if waiting not in self._waiting:
             return False

@@ -44,7 +44,7 @@ class Wheel:
     """
 
     _clock: IReactorTime
-    _slots: dict[int, list[Alarm]] = field(factory=dict, init=False)
+    _slots: dict[float, dict[Alarm, None]] = field(factory=dict, init=False)
     _next: float = field(default=NEVER, init=False)
     _call: IDelayedCall | None = field(default=None, init=False)
 
@@ -52,14 +52,28 @@ class Wheel:
         """
         Let it ring at that time, and not at the one set before.
         """
-        alarm.due = at
         slot = int(at * _PER_SECOND) + 1
         if alarm.slot <= slot:
+            alarm.due = at
             return
-        alarm.slot = slot
-        self._slots.setdefault(slot, []).append(alarm)
+        if alarm.slot != NEVER:
+            self.remove(alarm)
+        alarm.due, alarm.slot = at, slot
+        alarms = self._slots.get(slot)
+        if alarms is None:
+            alarms = self._slots[slot] = {}
+        alarms[alarm] = None
         if slot < self._next:
             self._schedule(slot)
+
+    def remove(self, alarm: Alarm) -> None:
+        """
+        Let it not ring, and do not keep it.
+        """
+        alarms = self._slots.get(alarm.slot)
+        if alarms is not None:
+            alarms.pop(alarm, None)
+        alarm.slot = alarm.due = NEVER
 
     def close(self) -> None:
         """
@@ -81,9 +95,7 @@ class Wheel:
         self._call, now = None, self._clock.seconds()
         for slot in sorted(slot for slot in self._slots if slot <= now * _PER_SECOND):
             for alarm in self._slots.pop(slot):
-                # Else it lies in an earlier slot too, and has been looked at there.
-                if alarm.slot == slot:
-                    self._look_at(alarm, now)
+                self._look_at(alarm, now)
         self._schedule(min(self._slots, default=NEVER))
 
     def _look_at(self, alarm: Alarm, now: float) -> None:
