@@ -74,14 +74,25 @@ class Intake:
         try:
             if batch.entries:
                 await self._write(batch.entries)
-            self._durable(batch)
         except JournalUnavailable as unavailable:
             _log.error("nothing was accepted: {error}", error=unavailable)
-            self._undo(batch)
+            _carry_out(self._undo, batch)
             answers = [(decided, Failure(_refusal(unavailable))) for decided, _ in answers]
+        else:
+            _carry_out(self._durable, batch)
         for decided, answer in answers:
             if not decided.called:
                 decided.callback(answer)
+
+
+def _carry_out(consequence: Callable[[Batch], None], batch: Batch) -> None:
+    """
+    A fault must not keep anybody from the answer, for that is true already.
+    """
+    try:
+        consequence(batch)
+    except Exception:  # noqa: BLE001 - logged in full
+        _log.failure("fault while carrying out what was decided")
 
 
 def _attempt(decision: Callable[[Batch], Any], batch: Batch) -> Any:

@@ -188,10 +188,12 @@ class Registry:
     async def _cancel(self, action: PowerAction, by: str) -> CancelResult:
         """
         What waits ends there and then; what is in play when it is quiet.
+
+        Whether it is superseded may be being written; that comes first then.
         """
-        await self._intake.decide(
-            lambda batch: self._end_if_waiting(action, Cancelled(CancelResult.NOT_STARTED, by), batch)
-        )
+        if action is not self._lanes[action.node.name].in_play or action.superseded_by is not None:
+            outcome = Cancelled(CancelResult.NOT_STARTED, by)
+            await self._intake.decide(lambda batch: self._end_if_waiting(action, outcome, batch))
         quiet = action.cancel(by)
         self._launcher.hasten(action)
         return await quiet

@@ -513,6 +513,38 @@ class CancelRaceTests(IntakeCase):
         self.assertIsInstance(asked.outcome, Done)
         self.assertRaises(NoSuchAction, self.world.registry.cancel, "a1", "ann")
 
+    def test_does_not_wait_for_the_journal(self) -> None:
+        """
+        What is in play is stopped at once, even while the journal is busy with others.
+        """
+        self.world.machine().on = True
+        self.world.want(Verb.CYCLE)
+        self.world.turn(4.5)
+        self.world.journal.hold = True
+        self.world.ask(Verb.ON, "n2")
+        self.world.registry.cancel("a1", "ann")
+        self.world.turn(3)
+
+        self.assertEqual(["off"], self.world.commands())
+
+    def test_of_what_is_being_superseded(self) -> None:
+        """
+        A cancel of what is being superseded waits for that to be durable; if it is not, it is cancelled.
+        """
+        for durable in (True, False):
+            self.setUp()
+            on = self.world.want(Verb.ON)
+            self.world.turn(1)
+            self.held(Verb.OFF)
+            self.world.registry.cancel("a1", "ann")
+            self.world.journal.hold = False
+            if durable:
+                self.world.journal.release()
+            else:
+                self.world.journal.fail(FULL)
+            self.world.turn(1)
+            self.assertEqual(Superseded if durable else Cancelled, type(on.outcome))
+
     def test_caller_goes_away(self) -> None:
         """
         Who cancels and goes away has cancelled all the same, and disturbs no other.

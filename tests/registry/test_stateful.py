@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from hypothesis import note
+from hypothesis import note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from twisted.internet.defer import CancelledError
@@ -391,5 +391,11 @@ class RegistryTests(HypothesisNotes, SynchronousTestCase):
         """
         Whatever happens in whatever order, one change at a time, every answer once, and nothing left behind.
         """
-        run_state_machine(RegistryMachine)
+        chosen = settings()
+        more = settings(
+            chosen,
+            max_examples=max(300, chosen.max_examples),
+            stateful_step_count=max(50, chosen.stateful_step_count),
+        )
+        run_state_machine(RegistryMachine, more)
         self.flushLoggedErrors(ZeroDivisionError, CancelledError, OSError, JournalUnavailable)
