@@ -20,6 +20,7 @@ from powercoord.registry.registry import Registry
 from powercoord.registry.sightings import Sightings
 from powercoord.registry.starts import StartGate
 from powercoord.registry.surroundings import Surroundings
+from powercoord.registry.window import Window
 
 
 @frozen(kw_only=True)
@@ -72,6 +73,7 @@ def build_registry(
         write=publisher.write,
         driver=driver,
         endpoints=EndpointGate(limits.endpoints),
+        window=Window(clock),
         starts=StartGate(clock, limits.fleet, limits.groups),
         sightings=Sightings(clock, changed),
         jitter=jitter,

@@ -184,6 +184,7 @@ class Registry:
             self._launcher.hasten(action)
         await self._until_idle()
         self._world.starts.stop()
+        self._world.window.stop()
 
     async def _cancel(self, action: PowerAction, by: str) -> CancelResult:
         """

@@ -272,10 +272,16 @@ class Steps:
         self, name: str, limit: float, call: Callable[[Operation[T]], Coroutine[Any, Any, T]]
     ) -> T:
         """
-        One driver call under one endpoint slot.
+        One driver call under one endpoint slot, in the window of the fleet.
         """
         self._check_queue()
-        slot = await self._queue(self._world.endpoints.acquire(self._node.target, self._priority))
+        place = await self._queue(self._world.window.acquire(self._priority))
+        try:
+            self._check_queue()
+            slot = await self._queue(self._world.endpoints.acquire(self._node.target, self._priority))
+        except BaseException:
+            place.release()
+            raise
         operation: Operation[T] = Operation(
             self._world.clock, f"{self._what} {name}", self._end(limit), self._node.timing.cancel
         )
@@ -289,6 +295,7 @@ class Steps:
             self._operation = None
             self._sent = self._sent or operation.sent
             slot.release()
+            place.release()
 
     def _end(self, limit: float) -> float:
         """

@@ -17,6 +17,7 @@ from powercoord.interfaces import IPowerDriver
 from powercoord.registry.gates import EndpointGate
 from powercoord.registry.sightings import Sightings
 from powercoord.registry.starts import StartGate
+from powercoord.registry.window import Window
 
 Write = Callable[[Sequence[Entry]], Deferred[None]]
 
@@ -35,6 +36,7 @@ class Surroundings:
     now: Callable[[], datetime]
     write: Write
     driver: Callable[[str], IPowerDriver]
+    window: Window
     endpoints: EndpointGate
     starts: StartGate
     sightings: Sightings
