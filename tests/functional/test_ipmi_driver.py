@@ -335,7 +335,7 @@ class SimulatorTests(DriverCase):
             for size in (0, 1, 4, 16, 60, 1400, 9000):
                 stranger.sendto(bytes(size), ("127.0.0.1", port))
         self.assertIs(PowerState.OFF, await self.read(target))
-        self.assertEqual(7, self.driver.counters.ignored)
+        self.assertGreaterEqual(self.driver.counters.ignored, 7)
 
     async def test_by_name(self) -> None:
         """
