@@ -51,6 +51,16 @@ class TruthTests(SynchronousTestCase):
         self.assertEqual(CancelResult.NOT_STARTED, self.cancelled_after(1.0, Verb.ON))
         self.assertEqual([], self.world.commands())
 
+    def test_leaves_no_timer(self) -> None:
+        """
+        What has become quiet is not torn down later, and keeps no time.
+        """
+        self.world.want(Verb.OFF, deadline=25.0)
+        self.world.turn(0.005, step=0.005)
+        self.successResultOf(self.world.registry.cancel("a1", "ann"))
+
+        self.assertEqual([], self.world.clock.getDelayedCalls())
+
     def test_while_waiting_to_start(self) -> None:
         """
         In the queue of starts nothing was started, and the place is given up.

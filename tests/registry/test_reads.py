@@ -187,6 +187,8 @@ class QueryTests(SynchronousTestCase):
         self.world.machine("n2").latency = 3.0
         self.world.want(Verb.ON, "n2")
         self.world.turn(1.0)
+        self.world.machine("n2").read_faults = [Fault.DEAF]
+        self.world.turn(1.0)
         asked = [self.query("n1"), self.query("n2")]
         self.world.registry.stop("upgrade")
         asked += [self.query("n1"), self.query("n3")]
