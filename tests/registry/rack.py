@@ -40,6 +40,7 @@ PLACES = {
 GROUPS = {"rack": Limit(1, settle=1.0), "row": Limit(2), "loose": Limit(None, settle=0.5)}
 FLEET = Limit(3)
 ENDPOINT_LIMITS = {"fake": 1, "pair": 2}
+WINDOW = (2, 2)
 
 
 # Where the registry keeps what it must give back.
@@ -53,6 +54,8 @@ HELD = (
     "_world.sightings._curious",
     "_world.starts._settling",
     "_world.starts._lines",
+    "_world.window._begun",
+    "_world.window._waiting",
 )
 
 
@@ -124,6 +127,8 @@ class Rack:
             journal=self.journal,
             limits=Limits(fleet=FLEET, groups=GROUPS, endpoints=ENDPOINT_LIMITS),
         )
+        window = attrgetter("_world.window")(self.registry)
+        window._size, window._spare = WINDOW  # noqa: SLF001 - so small that six nodes fill it
         self.registry.subscribe(self.events.extend)
 
     def node(self, name: str) -> Node:
