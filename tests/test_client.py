@@ -220,7 +220,7 @@ class LookTests(ClientCase):
         names = [*self.it.world.names(), "nowhere", "n1"]
         query = self.client.query(names, each=told.append)
         self.it.carry()
-        self.it.turn(1, 0.5)
+        self.it.turn(1, 0.05)
         self.assertEqual(600, len(told))
         self.assertNoResult(query)
 
