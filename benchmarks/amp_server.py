@@ -141,7 +141,7 @@ class Server:
         self._watch = Stopwatch()
         return {}
 
-    def _happened(self, entries: Sequence[Entry]) -> None:
+    def _happened(self, _: int, entries: Sequence[Entry]) -> None:
         """
         When an off has its turn, the next call of its node's driver is the off's own.
         """

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from attrs import frozen
 
-from powercoord.model import Disposition, Observation, Outcome, Phase, Request
+from powercoord.model import Disposition, Goal, Observation, Outcome, Phase, PowerState, Request
 
 
 @frozen
@@ -98,4 +98,29 @@ class Observed:
     observation: Observation
 
 
-Entry = Accepted | Entered | Followed | Ended | Answered | Observed
+@frozen
+class Drifted:
+    """
+    A node at rest was seen with other power than is wanted; told once.
+    """
+
+    at: datetime
+    node: str
+    wanted: Goal
+    seen: PowerState
+
+
+@frozen
+class Resolved:
+    """
+    A person declared an action settled; nothing was sent for that.
+    """
+
+    at: datetime
+    node: str
+    action: str
+    by: str
+    text: str
+
+
+Entry = Accepted | Entered | Followed | Ended | Answered | Observed | Drifted | Resolved

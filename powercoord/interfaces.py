@@ -17,20 +17,24 @@ from zope.interface import Attribute, Interface
 
 from powercoord.entries import Entry
 from powercoord.model import (
-    ActionView,
     Boot,
     BootDevice,
     CancelResult,
     Command,
     Disposition,
     Node,
-    NodeView,
     Observation,
     Outcome,
     PowerState,
     Request,
     Target,
 )
+from powercoord.views import ActionView, NodeView
+
+Listener = Callable[[int, Sequence[Entry]], None]
+"""
+Is told the number of the last entry, and the entries, which are consecutive.
+"""
 
 
 @frozen
@@ -200,27 +204,6 @@ class ITicket(Interface):
         """
 
 
-class IJournal(Interface):
-    """
-    Where entries become durable.
-    """
-
-    def append(entries: Sequence[Entry]) -> Deferred[None]:
-        """
-        Write entries, all or none, in the order of the calls.
-
-        Fires when they are durable.  Appends of one tick may share a commit.
-
-        :raises JournalUnavailable: they are not durable; the caller starts
-            nothing that depends on them.
-        """
-
-    def close() -> Deferred[None]:
-        """
-        Write what was appended and let go of the files.
-        """
-
-
 class IRoster(Interface):
     """
     Who the nodes are.
@@ -307,7 +290,23 @@ class IRegistry(Interface):
         The nodes that have an action in play or waiting.
         """
 
-    def subscribe(listener: Callable[[Sequence[Entry]], None]) -> Callable[[], None]:
+    def resolve(action: str, by: str, text: str) -> Deferred[CancelResult]:
+        """
+        End an action because a person says so; sends nothing.
+
+        What is on the wire is torn down.  Its waiters hear UNKNOWN with who
+        resolved it and why; fires when that is durable, with how far the
+        action had come.
+
+        :raises NoSuchAction: it is not there (any more).
+        """
+
+    def outstanding() -> Sequence[str]:
+        """
+        Names of the nodes with something unfinished, or with other power than is wanted.
+        """
+
+    def subscribe(listener: Listener) -> Callable[[], None]:
         """
         Tell ``listener`` every entry once it is durable; call the result to stop.
 
@@ -325,6 +324,8 @@ class IRegistry(Interface):
         """
 
     draining: str | None = Attribute("The reason while draining, else None.")
+
+    trouble: str | None = Attribute("Why nothing new can be accepted (the journal), else None.")
 
 
 class IDoor(Interface):

@@ -190,6 +190,17 @@ class Target:
     settings: object = field(repr=False)
 
 
+class OnDrift(Enum):
+    """
+    What to do when a node's power is seen to be other than is wanted of it.
+
+    ``FLAG``: say so.  ``ENFORCE``: say so, and ask for the wanted power again.
+    """
+
+    FLAG = "flag"
+    ENFORCE = "enforce"
+
+
 @frozen
 class Node:
     """
@@ -201,6 +212,28 @@ class Node:
     groups: tuple[str, ...] = ()
     timing: Timing = Timing()
     configured: bool = True
+    on_drift: OnDrift = OnDrift.FLAG
+
+
+@frozen(kw_only=True)
+class Wanted:
+    """
+    The power that is wanted of a node: what the last accepted request asked for.
+
+    On, off, soft-off and cycle say what is wanted; reset and boot do not.  Who
+    cancels or resolves the action that was to bring it about takes it back.
+
+    :param since: when the request was accepted.
+    :param action: the action that was to bring it about, at first.
+    """
+
+    goal: Goal
+    since: datetime
+    action: str
+    request_id: str
+    requester: str = ""
+    door: str = ""
+    sequence: int | None = None
 
 
 @frozen
@@ -219,6 +252,9 @@ class Limit:
 class Phase(Enum):
     """
     How far an action has come.  Each is written before it is entered.
+
+    ``INTERRUPTED``: the service stopped before it was over; it goes on from
+    the phase before when the service is back.
     """
 
     QUEUED = "queued"
@@ -226,6 +262,7 @@ class Phase(Enum):
     SENT = "sent"
     VERIFYING = "verifying"
     CANCELLING = "cancelling"
+    INTERRUPTED = "interrupted"
     DONE = "done"
 
 
@@ -307,6 +344,9 @@ class Cancelled:
 class Interrupted:
     """
     The service stopped before it was over.
+
+    What a waiter hears, and no terminal record: the action goes on after the
+    restart, and the same request, sent again, hears how it ended.
     """
 
     text: str
@@ -347,34 +387,3 @@ class Observation:
     state: PowerState
     at: float | None = None
     text: str = ""
-
-
-@frozen(kw_only=True)
-class ActionView:
-    """
-    An action as an outsider may see it.
-    """
-
-    id: str
-    node: str
-    verb: Verb
-    boot: Boot | None
-    phase: Phase
-    half: str
-    since: datetime
-    deadline: datetime
-    waiters: tuple[Request, ...]
-    superseded_by: str | None = None
-
-
-@frozen
-class NodeView:
-    """
-    A node as an outsider may see it: its state, and what is in its lane.
-    """
-
-    node: Node
-    observed: Observation
-    age: float | None
-    in_play: ActionView | None
-    waiting: tuple[ActionView, ...]

@@ -23,8 +23,9 @@ from powercoord.api.listen import AmpListener
 from powercoord.api.reception import Coordinator as Shared
 from powercoord.api.reception import Reception
 from powercoord.config import DEFAULT, ConfigMistakes, Configuration, load
+from powercoord.durable import IJournal
 from powercoord.installed import Installed, find_drivers
-from powercoord.interfaces import IDoor, IJournal, IPowerDriver
+from powercoord.interfaces import IDoor, IPowerDriver
 from powercoord.journal import NullJournal
 from powercoord.lifecycle import Coordinator
 from powercoord.lifecycle.exiting import EX_CONFIG, EX_UNAVAILABLE, exit_with

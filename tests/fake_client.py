@@ -19,18 +19,8 @@ from powercoord.cli.session import Work, World
 from powercoord.client import Accepted, Answer, NodeStatus, Reading, Refused, RosterEntry, ServerInfo
 from powercoord.errors import NoSuchAction, NoSuchNode, PowercoordError
 from powercoord.interfaces import IPowerDriver
-from powercoord.model import (
-    ActionView,
-    CancelResult,
-    Disposition,
-    Done,
-    How,
-    Outcome,
-    Phase,
-    PowerState,
-    Request,
-    Verb,
-)
+from powercoord.model import CancelResult, Disposition, Done, How, Outcome, Phase, PowerState, Request, Verb
+from powercoord.views import ActionView
 from tests.paper_driver import PaperDriver
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -227,7 +227,7 @@ class AudienceTests(SynchronousTestCase):
         wanted, pusher = Filter.read({}), Pusher(lambda _: Deferred(), 9)
         leave = [audience.join(wanted, pusher), audience.join(wanted, pusher)]
         (listener,) = listeners
-        listener([Ended(datetime(2026, 1, 1, tzinfo=UTC), "n1", "a1", Unknown(""))])
+        listener(1, [Ended(datetime(2026, 1, 1, tzinfo=UTC), "n1", "a1", Unknown(""))])
         leave[0]()
         self.assertEqual([listener], listeners)
         leave[1]()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """
-Tests for `powercoord.api.forms` and `powercoord.api.events`: what is written is read back as it was.
+Tests for `powercoord.api.forms` and `powercoord.forms`: what is written is read back as it was.
 """
 
 from __future__ import annotations
@@ -15,21 +15,18 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from powercoord import entries as e
 from powercoord.api.arguments import dump
-from powercoord.api.events import event_form, event_from
-from powercoord.api.forms import (
-    MAX_WAITERS,
-    action_form,
-    action_from,
+from powercoord.api.forms import MAX_WAITERS, action_form, action_from, node_form
+from powercoord.forms import (
     boot_from,
     boot_text,
-    node_form,
+    event_form,
+    event_from,
     outcome_form,
     outcome_from,
     request_form,
     request_from,
 )
 from powercoord.model import (
-    ActionView,
     Boot,
     BootDevice,
     Cancelled,
@@ -40,7 +37,6 @@ from powercoord.model import (
     How,
     Interrupted,
     Node,
-    NodeView,
     Observation,
     Phase,
     Policy,
@@ -52,6 +48,7 @@ from powercoord.model import (
     Verb,
     Wait,
 )
+from powercoord.views import ActionView, NodeView
 from tests.hypothesis_notes import HypothesisNotes
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

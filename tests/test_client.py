@@ -14,7 +14,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from powercoord import errors as e
 from powercoord.api.extensions import Submit
-from powercoord.api.forms import request_from
 from powercoord.client import (
     Accepted,
     CallTimeout,
@@ -36,6 +35,7 @@ from powercoord.client.submitting import batches
 from powercoord.client.watch import ENOUGH
 from powercoord.entries import Accepted as AcceptedEntry
 from powercoord.entries import Answered, Ended
+from powercoord.forms import request_from
 from powercoord.model import (
     Boot,
     BootDevice,

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from powercoord.api.forms import boot_from
 from powercoord.errors import BadRequest
+from powercoord.forms import boot_from
 from powercoord.model import Boot, Policy, Request, Verb, Wait
 from powercoord.nearest import nearest
 

@@ -16,12 +16,13 @@ from powercoord.api.arguments import dump
 from powercoord.api.batch import anybody, read_batch, read_words, word
 from powercoord.api.commands import Identify
 from powercoord.api.extensions import Cancel, Drain, ListActions, ListNodes, Query, Resume, Status, Submit
-from powercoord.api.forms import MAX_TEXT, Form, node_form, refusal_form
+from powercoord.api.forms import MAX_TEXT, node_form, refusal_form
 from powercoord.api.pages import Pusher, fill, joined, spread
 from powercoord.api.power import alone
 from powercoord.api.serving import Later, Responders
 from powercoord.api.tickets import answer_form
 from powercoord.errors import BadRequest, NoSuchNode, PowercoordError
+from powercoord.forms import Form
 from powercoord.interfaces import IRegistry
 from powercoord.model import Observation, PowerState
 

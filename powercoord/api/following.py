@@ -19,13 +19,13 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from powercoord.api.arguments import dump
 from powercoord.api.batch import read_words
-from powercoord.api.events import KINDS, event_form
 from powercoord.api.extensions import Follow, Subscribe, Unsubscribe
 from powercoord.api.limits import Limits
 from powercoord.api.pages import Pusher
 from powercoord.api.serving import Responders
 from powercoord.entries import Accepted, Answered, Ended, Entry, Followed
 from powercoord.errors import BadRequest
+from powercoord.forms import KINDS, event_form
 from powercoord.interfaces import IRegistry
 
 MAX_FILTER = 2_000
@@ -157,7 +157,7 @@ class Audience:
                 self._telling.cancel()
                 self._telling = None
 
-    def _listen(self, entries: Sequence[Entry]) -> None:
+    def _listen(self, _: int, entries: Sequence[Entry]) -> None:
         self._happened.extend(entries)
         if self._telling is None:
             self._telling = self._clock.callLater(0, self._tell)

@@ -1,160 +1,21 @@
 # SPDX-License-Identifier: MIT
 """
-The JSON forms of requests, outcomes and actions, in both directions.
+The JSON forms of actions, nodes and answers, as they stand on the wire.
 
-Names on the wire are those of `powercoord.model`; what has its default value
-is left out.  Times of day are ISO 8601 with their offset, durations seconds.
-Reading trusts the coordinator's own words: it is the client's half.  What a
-caller sends is read by `powercoord.api.batch`, which trusts nothing.
+Those of requests, outcomes and entries are in `powercoord.forms`.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from powercoord.errors import PowercoordError
-from powercoord.model import (
-    ActionView,
-    Boot,
-    BootDevice,
-    Cancelled,
-    CancelResult,
-    Disposition,
-    Done,
-    Failed,
-    How,
-    Interrupted,
-    NodeView,
-    Outcome,
-    Phase,
-    Policy,
-    PowerState,
-    Request,
-    Superseded,
-    Unknown,
-    Verb,
-    Wait,
-)
-
-Form = dict[str, Any]
+from powercoord.forms import Form, boot_from, boot_text, request_form, request_from
+from powercoord.model import Disposition, Phase, Verb
+from powercoord.views import ActionView, NodeView
 
 MAX_WAITERS = 8
 MAX_TEXT = 500
-
-
-def boot_text(boot: Boot) -> str:
-    """
-    A boot device as one word: ``pxe``, ``disk+persistent``, ``pxe+efi``, ``pxe+legacy``.
-    """
-    words = [boot.device.value]
-    if boot.persistent:
-        words.append("persistent")
-    if boot.efi is not None:
-        words.append("efi" if boot.efi else "legacy")
-    return "+".join(words)
-
-
-def boot_from(text: str) -> Boot:
-    """
-    :raises ValueError: that is no boot device; the text says what would be one.
-    """
-    device, *options = text.split("+")
-    known = {each.value: each for each in BootDevice}
-    if device not in known or not set(options) <= {"persistent", "efi", "legacy"}:
-        raise ValueError(
-            f"{text!r} is no boot device: one of {', '.join(known)}, then +persistent, +efi or +legacy"
-        )
-    efi = True if "efi" in options else False if "legacy" in options else None
-    return Boot(known[device], "persistent" in options, efi)
-
-
-def request_form(request: Request) -> Form:
-    """
-    A request, as `request_from` reads it.
-    """
-    form: Form = {"node": request.node, "verb": request.verb.value, "request_id": request.request_id}
-    if request.boot is not None:
-        form["boot"] = boot_text(request.boot)
-    if not request.escalate:
-        form["escalate"] = False
-    if request.policy is not Policy.SUPERSEDE:
-        form["policy"] = request.policy.value
-    if request.wait is not Wait.POWER:
-        form["wait"] = request.wait.value
-    for name in ("deadline", "sequence"):
-        if (value := getattr(request, name)) is not None:
-            form[name] = value
-    for name in ("requester", "door"):
-        if value := getattr(request, name):
-            form[name] = value
-    return form
-
-
-def request_from(form: Form) -> Request:
-    """
-    The request in a form.
-    """
-    boot = form.get("boot")
-    return Request(
-        node=form["node"],
-        verb=Verb(form["verb"]),
-        request_id=form["request_id"],
-        boot=None if boot is None else boot_from(boot),
-        escalate=form.get("escalate", True),
-        policy=Policy(form.get("policy", "supersede")),
-        wait=Wait(form.get("wait", "power")),
-        deadline=form.get("deadline"),
-        requester=form.get("requester", ""),
-        door=form.get("door", ""),
-        sequence=form.get("sequence"),
-    )
-
-
-def outcome_form(outcome: Outcome) -> Form:
-    """
-    How an action ended, as `outcome_from` reads it; ``outcome`` says which kind.
-    """
-    match outcome:
-        case Done():
-            form = {"outcome": "done", "how": outcome.how.value, "state": outcome.state.value}
-            if outcome.reached is not Wait.POWER:
-                form["reached"] = outcome.reached.value
-            return form | ({"text": outcome.text} if outcome.text else {})
-        case Failed():
-            form = {"outcome": "failed", "code": outcome.code, "text": outcome.text}
-            return form | _known(retryable=outcome.retryable or None, timeout=outcome.timeout)
-        case Superseded():
-            by, verb, cancel = outcome.by, outcome.verb.value, outcome.cancel.value
-            return {"outcome": "superseded", "by": by, "verb": verb, "cancel": cancel}
-        case Cancelled():
-            return {"outcome": "cancelled", "cancel": outcome.cancel.value, "by": outcome.by}
-        case Interrupted():
-            return {"outcome": "interrupted", "text": outcome.text}
-        case Unknown():
-            return {"outcome": "unknown", "text": outcome.text}
-
-
-def outcome_from(form: Form) -> Outcome:
-    """
-    The outcome in a form.
-    """
-    match form["outcome"]:
-        case "done":
-            state, reached = PowerState(form["state"]), Wait(form.get("reached", "power"))
-            return Done(How(form["how"]), state, reached, form.get("text", ""))
-        case "failed":
-            return Failed(form["code"], form["text"], form.get("retryable", False), form.get("timeout"))
-        case "superseded":
-            return Superseded(form["by"], Verb(form["verb"]), CancelResult(form["cancel"]))
-        case "cancelled":
-            return Cancelled(CancelResult(form["cancel"]), form["by"])
-        case "interrupted":
-            return Interrupted(form["text"])
-        case "unknown":
-            return Unknown(form["text"])
-        case kind:
-            raise ValueError(f"{kind!r} is no kind of outcome")
 
 
 def action_form(action: ActionView) -> Form:
@@ -229,5 +90,5 @@ def node_form(view: NodeView) -> Form:
     return form
 
 
-def _known(**values: Any) -> Form:
+def _known(**values: object) -> Form:
     return {name: value for name, value in values.items() if value is not None}

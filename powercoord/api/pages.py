@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 
 from powercoord.api.arguments import dump
 from powercoord.api.boxes import MAX_VALUE
-from powercoord.api.forms import Form
+from powercoord.forms import Form
 
 PAGE = 60_000
 

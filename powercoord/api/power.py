@@ -25,7 +25,6 @@ from powercoord.api.commands import (
     SetBootOrder,
 )
 from powercoord.api.extensions import PowerReset
-from powercoord.api.forms import outcome_form
 from powercoord.api.power_types import power_type
 from powercoord.api.serving import Later, Responders
 from powercoord.errors import (
@@ -35,6 +34,7 @@ from powercoord.errors import (
     PowercoordError,
     UnknownPowerType,
 )
+from powercoord.forms import outcome_form
 from powercoord.interfaces import IPowerDriver, IRegistry, ITicket
 from powercoord.model import Boot, BootDevice, Node, Observation, PowerState, Request, Verb
 

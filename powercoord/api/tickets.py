@@ -9,8 +9,9 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError
 
-from powercoord.api.forms import Form, accepted_form, outcome_form, refusal_form
+from powercoord.api.forms import accepted_form, refusal_form
 from powercoord.errors import PowercoordError
+from powercoord.forms import Form, outcome_form
 from powercoord.interfaces import ITicket
 from powercoord.model import Disposition, Outcome
 

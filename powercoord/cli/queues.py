@@ -17,7 +17,7 @@ from powercoord.cli.session import World
 from powercoord.cli.states import rounded, span
 from powercoord.client import NodeStatus
 from powercoord.folding import fold
-from powercoord.model import ActionView
+from powercoord.views import ActionView
 
 
 @frozen

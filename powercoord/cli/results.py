@@ -142,7 +142,8 @@ def document(verb: str, results: Sequence[Result]) -> dict[str, Any]:
 
 
 def _form(result: Result) -> dict[str, Any]:
-    from powercoord.api.forms import accepted_form, outcome_form
+    from powercoord.api.forms import accepted_form
+    from powercoord.forms import outcome_form
 
     form: dict[str, Any] = {"node": result.node}
     if result.accepted is not None:

@@ -9,13 +9,13 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError
 
-from powercoord.api.events import event_form
 from powercoord.cli.exits import REACHED
 from powercoord.cli.naming import Wanted, resolve
 from powercoord.cli.results import describe
 from powercoord.cli.session import World
 from powercoord.client import Lagged, WatchEvent
 from powercoord.entries import Accepted, Answered, Ended, Entered, Followed, Observed
+from powercoord.forms import event_form
 
 
 async def follow(nodes: Wanted | None, world: World) -> int:

@@ -17,8 +17,8 @@ from attrs import define, field
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
-from powercoord.api.forms import outcome_from
 from powercoord.client.results import Answer, Refused
+from powercoord.forms import outcome_from
 from powercoord.model import Outcome, Request, Unknown
 
 AGAIN = 200

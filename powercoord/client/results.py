@@ -12,7 +12,8 @@ from attrs import field, frozen
 
 from powercoord.entries import Entry
 from powercoord.errors import PowercoordError
-from powercoord.model import ActionView, Disposition, Outcome, PowerState
+from powercoord.model import Disposition, Outcome, PowerState
+from powercoord.views import ActionView
 
 
 @frozen(kw_only=True)

@@ -13,11 +13,11 @@ from attrs import define
 from powercoord.api.arguments import dump
 from powercoord.api.batch import MAX_ITEMS
 from powercoord.api.extensions import Submit
-from powercoord.api.forms import Form, outcome_from, request_form
 from powercoord.api.pages import fill
 from powercoord.client.errors import error_of
 from powercoord.client.lifeline import Lifeline
 from powercoord.client.results import Accepted, Answer, Refused
+from powercoord.forms import Form, outcome_from, request_form
 from powercoord.model import Disposition, Request
 
 ROOM = 58_000

@@ -12,8 +12,8 @@ from typing import Any, Self
 from attrs import define, field
 from twisted.internet.defer import Deferred
 
-from powercoord.api.events import event_from
 from powercoord.client.results import Lagged, WatchEvent
+from powercoord.forms import event_from
 
 ENOUGH = 2_000
 

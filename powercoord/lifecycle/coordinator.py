@@ -14,7 +14,8 @@ from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from powercoord.interfaces import IDoor, IJournal, IPowerDriver
+from powercoord.durable import IJournal
+from powercoord.interfaces import IDoor, IPowerDriver
 from powercoord.lifecycle.stopping import Step, stop_in_order
 from powercoord.registry import Registry
 

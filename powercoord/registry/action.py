@@ -20,7 +20,6 @@ from powercoord.entries import Answered, Entered, Entry
 from powercoord.errors import JournalUnavailable, PowerActionFail, PowercoordError
 from powercoord.interfaces import IPowerAction
 from powercoord.model import (
-    ActionView,
     Cancelled,
     CancelResult,
     Done,
@@ -45,6 +44,7 @@ from powercoord.registry.patience import Patience
 from powercoord.registry.steps import Expired, Steps, Stopped
 from powercoord.registry.surroundings import Surroundings
 from powercoord.registry.waiters import Waiter
+from powercoord.views import ActionView
 
 _log = Logger(namespace="powercoord.registry")
 

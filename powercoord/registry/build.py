@@ -11,8 +11,9 @@ from datetime import datetime
 from attrs import field, frozen
 from twisted.internet.interfaces import IReactorTime
 
+from powercoord.durable import IJournal
 from powercoord.errors import UnknownPowerType
-from powercoord.interfaces import IJournal, IPowerDriver, IRoster
+from powercoord.interfaces import IPowerDriver, IRoster
 from powercoord.model import Limit, Observation
 from powercoord.registry.gates import EndpointGate
 from powercoord.registry.publisher import Publisher

@@ -12,11 +12,11 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from powercoord.durable import IJournal
 from powercoord.entries import Entry
 from powercoord.errors import JournalUnavailable
-from powercoord.interfaces import IJournal
+from powercoord.interfaces import Listener
 
-Listener = Callable[[Sequence[Entry]], None]
 _log = Logger(namespace="powercoord.registry")
 
 
@@ -28,6 +28,13 @@ class Publisher:
 
     _journal: IJournal
     _listeners: dict[object, Listener] = field(factory=dict, init=False)
+
+    @property
+    def trouble(self) -> str | None:
+        """
+        Why the journal could not be written the last time.
+        """
+        return self._journal.trouble
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """
@@ -41,9 +48,9 @@ class Publisher:
 
         return stop
 
-    def write(self, entries: Sequence[Entry]) -> Deferred[None]:
+    def write(self, entries: Sequence[Entry]) -> Deferred[int]:
         """
-        Fires when they are durable, after the listeners were told.
+        Fires with the last one's number when they are durable, after the listeners were told.
 
         :raises JournalUnavailable: they are not, whatever the reason.
         """
@@ -51,18 +58,19 @@ class Publisher:
         written.addCallbacks(self._publish, _unavailable, callbackArgs=(entries,))
         return written
 
-    def _publish(self, _: None, entries: Sequence[Entry]) -> None:
+    def _publish(self, last: int, entries: Sequence[Entry]) -> int:
         for subscription, listener in list(self._listeners.items()):
             if subscription in self._listeners:
-                _tell(listener, entries)
+                _tell(listener, last, entries)
+        return last
 
 
-def _tell(listener: Listener, entries: Sequence[Entry]) -> None:
+def _tell(listener: Listener, last: int, entries: Sequence[Entry]) -> None:
     """
     What is durable stays so, whatever becomes of those who are told.
     """
     try:
-        listener(entries)
+        listener(last, entries)
     except Exception:  # noqa: BLE001 - one bad listener must not stop an action, nor another listener
         _log.failure("a listener failed, and missed {count} entries", count=len(entries))
 

@@ -16,16 +16,8 @@ from zope.interface import implementer
 
 from powercoord.entries import Ended, Entry, Observed
 from powercoord.errors import Draining, JournalUnavailable, NoSuchAction, RequestRefused
-from powercoord.interfaces import IRegistry, IRoster, ITicket
-from powercoord.model import (
-    Cancelled,
-    CancelResult,
-    Interrupted,
-    NodeView,
-    Observation,
-    Outcome,
-    Request,
-)
+from powercoord.interfaces import IRegistry, IRoster, ITicket, Listener
+from powercoord.model import Cancelled, CancelResult, Interrupted, Observation, Outcome, Request
 from powercoord.registry.acceptance import Acceptance
 from powercoord.registry.action import PowerAction
 from powercoord.registry.audience import Audience
@@ -33,11 +25,12 @@ from powercoord.registry.batch import Batch
 from powercoord.registry.intake import Intake
 from powercoord.registry.lane import Lane
 from powercoord.registry.launcher import Launcher
-from powercoord.registry.publisher import Listener, Publisher
+from powercoord.registry.publisher import Publisher
 from powercoord.registry.reads import Reads
 from powercoord.registry.requests import SeenRequests
 from powercoord.registry.surroundings import Surroundings
 from powercoord.registry.waiters import Ticket
+from powercoord.views import NodeView
 
 _log = Logger()
 
@@ -123,6 +116,13 @@ class Registry:
         """
         lane = self._lanes.get(name)
         return lane is not None and not lane.at_rest
+
+    @property
+    def trouble(self) -> str | None:
+        """
+        Why nothing new can be accepted.
+        """
+        return self._publisher.trouble
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """

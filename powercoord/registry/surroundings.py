@@ -19,7 +19,7 @@ from powercoord.registry.sightings import Sightings
 from powercoord.registry.starts import StartGate
 from powercoord.registry.window import Window
 
-Write = Callable[[Sequence[Entry]], Deferred[None]]
+Write = Callable[[Sequence[Entry]], Deferred[int]]
 
 
 @frozen

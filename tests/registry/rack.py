@@ -129,7 +129,7 @@ class Rack:
         )
         window = attrgetter("_world.window")(self.registry)
         window._size, window._spare = WINDOW  # noqa: SLF001 - so small that six nodes fill it
-        self.registry.subscribe(self.events.extend)
+        self.registry.subscribe(lambda _, entries: self.events.extend(entries))
 
     def node(self, name: str) -> Node:
         """

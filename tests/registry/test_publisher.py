@@ -25,7 +25,7 @@ class ListeningTests(SynchronousTestCase):
         A listener hears every entry, once it is durable, in order.
         """
         heard: list[Entry] = []
-        self.world.registry.subscribe(heard.extend)
+        self.world.registry.subscribe(lambda _, entries: heard.extend(entries))
         self.world.journal.hold = True
         self.world.ask(Verb.ON)
         self.assertEqual([], heard)
@@ -42,14 +42,14 @@ class ListeningTests(SynchronousTestCase):
         heard: list[str] = []
         stops = []
 
-        def leaving(_: object) -> None:
+        def leaving(*_: object) -> None:
             heard.append("leaving")
             for stop in stops:
                 stop()
 
         stops.append(self.world.registry.subscribe(leaving))
-        staying = lambda _: heard.append("staying")  # noqa: E731 - a listener like any other
-        stops.append(self.world.registry.subscribe(lambda _: heard.append("sent away")))
+        staying = lambda *_: heard.append("staying")  # noqa: E731 - a listener like any other
+        stops.append(self.world.registry.subscribe(lambda *_: heard.append("sent away")))
         self.world.registry.subscribe(staying)
         self.world.want(Verb.OFF)
         stops[0]()
@@ -61,8 +61,8 @@ class ListeningTests(SynchronousTestCase):
         A listener that raises is logged, and stops neither an action nor another listener.
         """
         heard: list[Entry] = []
-        self.world.registry.subscribe(lambda _: 1 // 0)
-        self.world.registry.subscribe(heard.extend)
+        self.world.registry.subscribe(lambda *_: 1 // 0)
+        self.world.registry.subscribe(lambda _, entries: heard.extend(entries))
         asked = self.world.want(Verb.OFF)
         self.world.turn(1)
 

@@ -15,9 +15,10 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
+from powercoord.durable import IJournal, Recovered
 from powercoord.entries import Entry
 from powercoord.errors import BadRequest, NoSuchNode
-from powercoord.interfaces import IJournal, IRoster, ITicket
+from powercoord.interfaces import IRoster, ITicket
 from powercoord.model import Boot, BootDevice, Limit, Node, Outcome, Request, Timing, Verb
 from powercoord.registry import Limits, Registry, build_registry
 from powercoord.testing.driver import FakeDriver, FakeMachine, FakeSettings
@@ -81,9 +82,23 @@ class ListJournal:
     failing: Exception | None = None
     breaks: int = 0
     ever_failed: bool = field(default=False, init=False)
-    held: list[tuple[Deferred[None], Sequence[Entry]]] = field(factory=list, init=False)
+    trouble: str | None = field(default=None, init=False)
+    begins_with: Recovered = field(factory=Recovered)
+    held: list[tuple[Deferred[int], Sequence[Entry]]] = field(factory=list, init=False)
 
-    def append(self, entries: Sequence[Entry]) -> Deferred[None]:
+    def open(self) -> Deferred[Recovered]:
+        """
+        What a test says was known.
+        """
+        return succeed(self.begins_with)
+
+    def may_know(self, request_id: str) -> bool:
+        """
+        Only what the registry keeps in memory is known.
+        """
+        return False
+
+    def append(self, entries: Sequence[Entry]) -> Deferred[int]:
         """
         Keep them, now or when they are let go.
         """
@@ -92,11 +107,11 @@ class ListJournal:
             self.ever_failed = True
             raise self.failing or OSError("the disk is full")
         if self.hold:
-            waiting: Deferred[None] = Deferred()
+            waiting: Deferred[int] = Deferred()
             self.held.append((waiting, tuple(entries)))
             return waiting
         self.entries.extend(entries)
-        return succeed(None)
+        return succeed(len(self.entries))
 
     def release(self, number: int | None = None) -> None:
         """
@@ -105,7 +120,7 @@ class ListJournal:
         for _ in range(len(self.held) if number is None else min(number, len(self.held))):
             waiting, entries = self.held.pop(0)
             self.entries.extend(entries)
-            waiting.callback(None)
+            waiting.callback(len(self.entries))
 
     def fail(self, error: Exception, number: int | None = None) -> None:
         """

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: MIT
+"""
+What an outsider may see of a node and of what is done to it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from attrs import frozen
+
+from powercoord.model import Boot, Node, Observation, Phase, Request, Verb, Wanted
+
+
+@frozen(kw_only=True)
+class ActionView:
+    """
+    An action as an outsider may see it.
+    """
+
+    id: str
+    node: str
+    verb: Verb
+    boot: Boot | None
+    phase: Phase
+    half: str
+    since: datetime
+    deadline: datetime
+    waiters: tuple[Request, ...]
+    superseded_by: str | None = None
+
+
+@frozen
+class NodeView:
+    """
+    A node as an outsider may see it: its state, and what is in its lane.
+
+    :param drifted: whether it is at rest and its power was seen to be other
+        than is wanted.
+    """
+
+    node: Node
+    observed: Observation
+    age: float | None
+    in_play: ActionView | None
+    waiting: tuple[ActionView, ...]
+    wanted: Wanted | None = None
+    drifted: bool = False
