@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from attrs import evolve, fields
 from zope.interface import implementer
 
-from powercoord.errors import BadRequest, NoSuchNode, UnknownPowerType
+from powercoord.errors import BadRequest, ConfigError, NoSuchNode, UnknownPowerType
 from powercoord.interfaces import IPowerDriver, IRoster
 from powercoord.model import Node, Target, Timing
 from powercoord.nearest import Nearest, nearest
@@ -35,6 +35,9 @@ class Defaults(Protocol):
 
     @property
     def timing(self) -> Timing: ...
+
+
+_TWO_LANES = "node '{}' is to be at {}, where an action for '{}' is not over yet; wait for it, or cancel it"
 
 
 @implementer(IRoster)
@@ -57,15 +60,48 @@ class Roster:
         max_adopted: int = 10_000,
         in_use: Callable[[str], bool] = lambda _: True,
     ) -> None:
-        self._configured = {node.name: node for node in nodes}
         self._adopted: dict[str, Node] = {}
-        self._by_machine = {_machine(node.target): node.name for node in self._configured.values()}
         self._drivers = drivers
-        self._defaults = defaults or {}
         self._max_adopted = max_adopted
         self._in_use = in_use
-        self._nearest = Nearest(self._configured)
-        self._groups = _groups(self._configured.values())
+        self._departed: dict[tuple[str, str], str] = {}
+        self._configure({node.name: node for node in nodes}, defaults or {})
+
+    def replace(self, nodes: Iterable[Node], defaults: Mapping[str, Defaults]) -> None:
+        """
+        Take another configuration's nodes in place of the present ones.
+
+        A node that callers brought stays, unless it is configured now.
+
+        :raises ConfigError: a machine that is in use under one name would get
+            another, and so a second lane; nothing was changed.
+        """
+        configured = {node.name: node for node in nodes}
+        in_use = {
+            machine: name
+            for machine, name in (self._departed | self._by_machine).items()
+            if self._in_use(name)
+        }
+        for node in configured.values():
+            known = in_use.get(_machine(node.target), node.name)
+            if known != node.name:
+                raise ConfigError(_TWO_LANES.format(node.name, node.target.endpoint, known))
+        self._configure(configured, defaults)
+        self._departed = {
+            machine: name for machine, name in in_use.items() if self._by_machine.get(machine) != name
+        }
+
+    def _configure(self, configured: dict[str, Node], defaults: Mapping[str, Defaults]) -> None:
+        mine = {_machine(node.target): name for name, node in configured.items()}
+        self._adopted = {
+            name: node
+            for name, node in self._adopted.items()
+            if name not in configured and _machine(node.target) not in mine
+        }
+        self._by_machine = {_machine(node.target): name for name, node in self._adopted.items()} | mine
+        self._configured, self._defaults = configured, defaults
+        self._nearest = Nearest(configured)
+        self._groups = _groups(configured.values())
 
     def find(self, name: str) -> Node:
         node = self._configured.get(name) or self._adopted.get(name)
@@ -80,6 +116,9 @@ class Roster:
         settings = self._with_defaults(power_type, driver.from_context(context))
         target = driver.target(settings)
         known = self._by_machine.get(_machine(target))
+        before = self._departed.get(_machine(target), name)
+        if before != name and self._in_use(before):
+            raise BadRequest(_TWO_LANES.format(name, target.endpoint, before))
         if known is None or known == name:
             return self._remember(name, target)
         if name in self._configured:

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from powercoord.config import Defaults
-from powercoord.errors import BadRequest, NoSuchNode, PowerSettingError, UnknownPowerType
+from powercoord.errors import BadRequest, ConfigError, NoSuchNode, PowerSettingError, UnknownPowerType
 from powercoord.interfaces import IRoster
 from powercoord.model import Node, Target, Timing
 from powercoord.roster import Roster
@@ -250,3 +250,89 @@ class RoomTests(RosterCase):
             "2 nodes that callers described are in use already; raise server.max_adopted", str(error)
         )
         self.assertEqual("m1", self.adopt("m1", "b1").name)
+
+
+class ReplacingTests(RosterCase):
+    def replace(self, *nodes: Node) -> None:
+        self.roster.replace(nodes, {})
+
+    def test_added_changed_removed(self) -> None:
+        """
+        Another configuration's nodes, groups and spellings are known, and no others.
+        """
+        self.replace(node("n1", "a9", "rack2"), node("n3", "a3"))
+
+        self.assertEqual(["n1", "n3"], self.roster.names())
+        self.assertEqual("a9:623", self.roster.find("n1").target.endpoint)
+        self.assertEqual({"rack2": ["n1"]}, self.roster.groups())
+        error = self.assertRaises(NoSuchNode, self.roster.find, "n11")
+        self.assertEqual("unknown node 'n11'; did you mean 'n1'?", str(error))
+        self.assertRaises(NoSuchNode, self.roster.find, "n2")
+
+    def test_brought_ones_stay(self) -> None:
+        """
+        What callers brought stays, but for what is configured now, by its name or its machine.
+        """
+        self.adopt("m1", "b1")
+        self.adopt("m2", "b2")
+
+        self.replace(node("m2", "a7"), node("n8", "a8"))
+        self.assertEqual(["m2", "n8", "m1"], self.roster.names())
+        self.assertTrue(self.roster.find("m2").configured)
+
+        self.replace(node("n1", "b1"))
+        self.assertEqual(["n1"], self.roster.names())
+        self.assertEqual("n1", self.adopt("m1", "b1").name)
+
+    def test_defaults(self) -> None:
+        """
+        What callers bring afterwards gets the new defaults.
+        """
+        self.roster.replace([], {"paper": Defaults({}, Timing(action=7.0))})
+
+        self.assertEqual(7.0, self.adopt("m1", "b1").timing.action)
+
+    def test_renamed_in_use(self) -> None:
+        """
+        A machine gets no second lane by a new name while its old one is in use, and nothing changes then.
+        """
+        self.busy.add("n1")
+
+        error = self.assertRaises(ConfigError, self.replace, node("other", "a1"))
+
+        self.assertEqual(
+            "node 'other' is to be at a1:623, where an action for 'n1' is not over yet;"
+            " wait for it, or cancel it",
+            str(error),
+        )
+        self.assertEqual(["n2", "n1"], self.roster.names())
+        self.busy.clear()
+        self.replace(node("other", "a1"))
+        self.assertEqual(["other"], self.roster.names())
+
+    def test_removed_in_use(self) -> None:
+        """
+        A machine that was removed while in use gets no other name before that is over.
+        """
+        self.busy.add("n1")
+        self.replace()
+
+        self.assertRaises(ConfigError, self.replace, node("other", "a1"))
+        self.assertRaises(BadRequest, self.adopt, "m1", "a1")
+        self.replace(node("n1", "a1"))
+        self.replace()
+        self.busy.clear()
+        self.assertEqual("m1", self.adopt("m1", "a1").name)
+
+    def test_swapped_in_use(self) -> None:
+        """
+        Two nodes that change places do so when neither is in use.
+        """
+        swapped = node("n1", "a2"), node("n2", "a1")
+        self.busy.add("n2")
+
+        self.assertRaises(ConfigError, self.replace, *swapped)
+        self.busy.clear()
+        self.replace(*swapped)
+
+        self.assertEqual("a2:623", self.roster.find("n1").target.endpoint)
