@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
@@ -21,6 +21,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from powercoord.api.certificates import Certificates, TlsEndpoint
 from powercoord.api.reception import Door, Reception
 from powercoord.errors import ConfigError
 
@@ -35,6 +36,13 @@ def _option(parts: Sequence[str], name: str, place: int = 0) -> str:
         if part.startswith(f"{name}="):
             return part.partition("=")[2].replace("\\:", ":")
     return parts[place].replace("\\:", ":") if 0 < place < len(parts) and "=" not in parts[place] else ""
+
+
+def _named(part: str) -> tuple[str, str]:
+    name, separator, value = part.partition("=")
+    if not separator:
+        raise ConfigError(f"'{part}' needs a name before it, such as privateKey=")
+    return name, value
 
 
 def _is_loopback(host: str) -> bool:
@@ -95,7 +103,22 @@ class AmpListener(Service):
     _reception: Reception
     _insecure: bool = False
     ports: list[IListeningPort] = field(factory=list, init=False)
+    _certificates: list[Certificates] = field(factory=list, init=False)
     _log: Logger = field(factory=Logger, init=False)
+
+    def prepare_certificates(self) -> Callable[[], None]:
+        """
+        Read all certificates again; call the result to use them for new connections.
+
+        :raises ConfigError: one of them cannot be used; all old ones stay.
+        """
+        renewals = [certificates.prepare() for certificates in self._certificates]
+
+        def use() -> None:
+            for renew in renewals:
+                renew()
+
+        return use
 
     def listen(self) -> Deferred[None]:
         """
@@ -147,12 +170,21 @@ class AmpListener(Service):
             text = guarded(endpoint, secret=it.secret is not None, insecure=self._insecure)
             try:
                 clear_stale(text)
-                port = await serverFromString(self._reactor, text).listen(Door(self._reception))
+                port = await self._endpoint(text).listen(Door(self._reception))
             except Exception as error:
                 await self._stop_accepting()
                 raise ConfigError(f"cannot listen on {endpoint}: {error}") from error
             self.ports.append(port)
             self._log.info("listening for AMP on {endpoint}", endpoint=endpoint)
+
+    def _endpoint(self, text: str) -> Any:
+        kind, *parts = _SEPARATOR.split(text)
+        if kind != "ssl":
+            return serverFromString(self._reactor, text)
+        options = dict(_named(part) for part in parts[1:])
+        endpoint = TlsEndpoint.of(parts[0] if parts else "", options, self._reactor)
+        self._certificates.append(endpoint.certificates)
+        return endpoint
 
     async def _stop_accepting(self) -> None:
         ports, self.ports = self.ports, []
