@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from ipaddress import ip_address
 from typing import Any, Self
 
@@ -89,10 +89,12 @@ class Inherited:
     What systemd handed over.
 
     :param names: of the sockets, in their order (``FileDescriptorName=``).
+    :param look: `look_at`.
     """
 
     _reactor: Any
     _names: Sequence[str]
+    _look: Callable[[int], Handed] = look_at
 
     @classmethod
     def from_environment(cls, reactor: Any, environ: MutableMapping[str, str]) -> Self:
@@ -131,8 +133,8 @@ class Inherited:
                         f" {handed.address[0]}; set a secret, or say insecure = true if your network"
                         " is the guard"
                     )
-                used.add(found.fileno - 3)
-        return [name for index, name in enumerate(self._names) if index not in used]
+                used.add(self._name(text))
+        return [name for name in self._names if name not in used]
 
     def _find(self, text: str) -> AdoptedStreamServerEndpoint:
         try:
@@ -147,6 +149,11 @@ class Inherited:
         assert isinstance(found, AdoptedStreamServerEndpoint)  # noqa: S101 - what Twisted makes of "systemd:"
         return found
 
+    def _name(self, text: str) -> str | None:
+        options = dict(_OPTION.findall(text))
+        index = int(options.get("index", len(self._names)))
+        return self._names[index] if index < len(self._names) else options.get("name")
+
     def _missing(self, text: str) -> str:
         if not self._names:
             return "systemd handed over no socket; is the socket unit started, and not only the service?"
@@ -157,7 +164,7 @@ class Inherited:
 
     def _verified(self, text: str, found: AdoptedStreamServerEndpoint) -> Handed:
         try:
-            handed = look_at(found.fileno)
+            handed = self._look(found.fileno)
         except OSError as error:
             raise ConfigError(f"{text}: descriptor {found.fileno} is no socket: {error.strerror}") from None
         if not handed.listens:
