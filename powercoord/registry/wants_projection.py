@@ -63,8 +63,8 @@ def _accepted(before: Wanted | None, entry: Accepted) -> Wanted | None:
     wanted = wanted_by(request.verb)
     if wanted is None:
         return before
-    if request.door == ENFORCING and before is not None and before.goal is wanted:
-        return evolve(before, action=entry.action)
+    if request.door == ENFORCING:
+        return None if before is None else evolve(before, action=entry.action)
     return Wanted(
         goal=wanted,
         since=entry.at,
