@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: MIT
+"""
+The room's own door: between the reactor's thread and the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from zope.interface import Interface
+
+
+class IWorker(Interface):
+    """
+    Does one thing after the other, somewhere else.
+    """
+
+    def do(work: Callable[[], Any]) -> Deferred[Any]:
+        """
+        Fires with what ``work`` returns or raises; in the order of the calls.
+        """
+
+    def stop() -> Deferred[None]:
+        """
+        Fires when all of it is done; nothing is taken after that.
+        """
