@@ -20,6 +20,7 @@ from attrs import NOTHING, resolve_types
 
 from powercoord.cli.exits import MEANINGS
 from powercoord.cli.root import main as command_line
+from powercoord.config.ages import Age
 from powercoord.config.keys import keys_of
 from powercoord.config.parse import TABLES
 from powercoord.config.timing import TimingTable
@@ -39,6 +40,7 @@ CHANGING = ("on", "off", "cycle", "reset", "boot")
 
 HEADINGS = {
     "server": "`[server]`",
+    "journal": "`[journal]`",
     "region": "`[region]`",
     "timing": "`[timing]`, and `timing` of a driver, a group or a node",
     "fleet": "`[fleet]`",
@@ -58,6 +60,7 @@ TYPES: Mapping[Any, str] = {
     Seconds: "time",
     Moment: "time above 0",
     Patience: "time",
+    Age: "time above 0",
     TimingTable: "table",
 }
 

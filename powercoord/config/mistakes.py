@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import partial
+from operator import is_
 from typing import Any, TypeVar, cast
 
 from attrs import Factory, define, frozen
 
+from powercoord.config.ages import Age, parse_age
 from powercoord.config.lines import Lines
 from powercoord.errors import ConfigError
 from powercoord.strict import Path, Problem, problems, strict_converter
@@ -19,6 +22,7 @@ T = TypeVar("T")
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 CONVERTER = strict_converter()
+CONVERTER.register_structure_hook_func(partial(is_, Age), parse_age)
 
 
 @frozen

@@ -17,7 +17,7 @@ from powercoord.config.shape import GroupTable, NodeTable
 from powercoord.config.timing import Layer, combine, shortfalls, source
 from powercoord.errors import PowerSettingError
 from powercoord.folding import fold
-from powercoord.model import Command, Node, Target, Timing
+from powercoord.model import Command, Node, OnDrift, Target, Timing
 from powercoord.nearest import nearest
 from powercoord.nodeset import NodeSetError, expand, is_name
 from powercoord.strict import Path
@@ -36,6 +36,7 @@ class NodesReader:
     :param defaults: settings by driver.
     :param layers: the timing tables below those of the nodes: of the fleet,
         and by driver.
+    :param on_drift: what holds where neither node nor groups say anything.
     """
 
     kinds: Mapping[str, Kind]
@@ -44,6 +45,7 @@ class NodesReader:
     fleet_layer: Layer
     driver_layers: Mapping[str, Layer]
     groups: Mapping[str, GroupTable]
+    on_drift: OnDrift
     around: Surroundings
     findings: Findings
     members: dict[str, int] = Factory(dict)
@@ -124,6 +126,7 @@ class NodesReader:
     ) -> Iterator[Node]:
         layers = self._layers(own, path)
         timing = self._timing(layers)
+        on_drift = self._on_drift(kind, own, path)
         shared: list[str] = []
         for index, name in enumerate(names):
             try:
@@ -138,7 +141,7 @@ class NodesReader:
             # With a setting missing they may only look alike.
             if other != name and not prepared.broken:
                 shared.append(f"{name} would be the same machine as {other}, {_place(target)}")
-            yield Node(name, target, own.groups, timing)
+            yield Node(name, target, own.groups, timing, on_drift=on_drift)
         if shared:
             also = f" (and {len(shared) - 1} more like it)" if len(shared) > 1 else ""
             self.findings.mistake(path, shared[0] + also)
@@ -151,6 +154,21 @@ class NodesReader:
         ]
         driver = [self.driver_layers[own.driver]] if own.driver in self.driver_layers else []
         return [self.fleet_layer, *driver, *groups, Layer((*path, "timing"), own.timing)]
+
+    def _on_drift(self, kind: Kind, own: NodeTable, path: Path) -> OnDrift:
+        """
+        The node decides, else its groups together, else the fleet.
+        """
+        by_group = {group: table.on_drift for group in own.groups if (table := self.groups.get(group))}
+        said = {group: on_drift for group, on_drift in by_group.items() if on_drift is not None}
+        if own.on_drift is None and len(set(said.values())) > 1:
+            words = ", ".join(f"group '{group}' says '{each.value}'" for group, each in said.items())
+            self.findings.mistake((*path, "groups"), f"{words}; say on_drift here to decide")
+        chosen = own.on_drift or next(iter(said.values()), self.on_drift)
+        if chosen is OnDrift.ENFORCE and not kind.driver.capabilities.queryable:
+            text = f"driver {kind.driver.name} cannot read power, so no drift is seen and none enforced"
+            self.findings.warn((*path, "on_drift") if own.on_drift else path, text)
+        return chosen
 
     def _timing(self, layers: Sequence[Layer]) -> Timing:
         wanted = tuple(layer.table for layer in layers)

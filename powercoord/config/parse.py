@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from attrs import evolve, fields_dict, frozen
 
+from powercoord.config.listening import check_region, check_server
 from powercoord.config.mistakes import ConfigMistakes, Findings, Mistake, locate
 from powercoord.config.nodes import NodesReader, unknown_driver
 from powercoord.config.secrets import Surroundings, resolve
@@ -24,6 +25,7 @@ from powercoord.config.shape import (
     EndpointsTable,
     FleetTable,
     GroupTable,
+    Journal,
     NodeTable,
     Region,
     Server,
@@ -32,12 +34,13 @@ from powercoord.config.timing import Layer, TimingTable, combine
 from powercoord.interfaces import IPowerDriver
 from powercoord.model import Limit
 from powercoord.nearest import nearest
-from powercoord.strict import Path, kind_of, unknown_key
+from powercoord.strict import kind_of, unknown_key
 
 T = TypeVar("T")
 
 TABLES: Mapping[str, type] = {
     "server": Server,
+    "journal": Journal,
     "region": Region,
     "timing": TimingTable,
     "fleet": FleetTable,
@@ -48,12 +51,6 @@ TABLES: Mapping[str, type] = {
 }
 
 _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
-_ENDPOINT = re.compile(r"[a-z][a-z0-9+-]*:.+")
-_SOCKET = re.compile(r"unix:(?:address=)?((?:[^:\\]|\\.)*)")
-# sun_path has 108 bytes on Linux, unix(7), one of them for the zero at its end.
-_LONGEST_SOCKET = 107
-# Who may connect to these is decided by the file system, or by systemd's unit.
-_LOCAL = ("unix:", "systemd:")
 
 
 @frozen
@@ -150,24 +147,34 @@ class _Reader:
                 self.findings.mistake((name,), unknown_key(name, list(TABLES)))
         server = self.server()
         region = self._with_secret("region", Region)
-        self._check_region(region)
+        check_region(region, self.findings)
         driver_tables, defaults = self._drivers()
         groups = self._groups()
         layer = Layer(("timing",), self._plain("timing", TimingTable))
         layers = {
             name: Layer(("drivers", name, "timing"), table.timing) for name, table in driver_tables.items()
         }
+        fleet = self._plain("fleet", FleetTable)
         reader = NodesReader(
-            self.kinds, self.broken, defaults, layer, layers, groups, self.around, self.findings
+            self.kinds,
+            self.broken,
+            defaults,
+            layer,
+            layers,
+            groups,
+            fleet.on_drift,
+            self.around,
+            self.findings,
         )
         nodes = reader.read(self._tables("nodes"))
         self._check_groups(groups, reader.members)
         return Configuration(
             server=server,
+            journal=self._plain("journal", Journal),
             region=region,
             nodes=nodes,
             groups={name: Limit(table.max_starting, table.settle) for name, table in groups.items()},
-            fleet=self._fleet(),
+            fleet=Limit(fleet.max_starting, fleet.settle),
             endpoint_limit=self._plain("endpoints", EndpointsTable).limit,
             endpoint_limits={
                 name: table.endpoint_limit for name, table in driver_tables.items() if table.endpoint_limit
@@ -187,7 +194,7 @@ class _Reader:
         What is said about the coordinator itself.
         """
         server = self._with_secret("server", Server)
-        self._check_listening(server)
+        check_server(server, self.findings)
         return server
 
     def _tables(self, name: str) -> Mapping[str, Any]:
@@ -206,10 +213,6 @@ class _Reader:
             secret = resolve(table["secret"], (name, "secret"), True, self.around, self.findings)
             table["secret"] = "" if secret is None else secret
         return self.findings.take(table, kind, (name,)) or kind()
-
-    def _fleet(self) -> Limit:
-        table = self._plain("fleet", FleetTable)
-        return Limit(table.max_starting, table.settle)
 
     def _drivers(self) -> tuple[Mapping[str, DriverTable], Mapping[str, Prepared]]:
         tables: dict[str, DriverTable] = {}
@@ -244,30 +247,3 @@ class _Reader:
                 near = nearest(name, members)
                 hint = f"; did you mean '{near}'?" if near else ""
                 self.findings.mistake(("groups", name), f"no node is in group '{name}'{hint}")
-
-    def _check_listening(self, server: Server) -> None:
-        for index, endpoint in enumerate(server.amp):
-            path = ("server", "amp", index)
-            self._check_endpoint(endpoint, path)
-            if not endpoint.startswith(_LOCAL) and server.secret is None and not server.insecure:
-                self.findings.mistake(
-                    path,
-                    f"whoever reaches '{endpoint}' could switch machines:"
-                    " set server.secret, or server.insecure = true if your network is the guard",
-                )
-
-    def _check_region(self, region: Region) -> None:
-        for index, endpoint in enumerate(region.connect):
-            self._check_endpoint(endpoint, ("region", "connect", index))
-        if region.connect and region.secret is None:
-            self.findings.mistake(("region", "secret"), "missing: whoever answers could switch machines")
-
-    def _check_endpoint(self, endpoint: str, path: Path) -> None:
-        if not _ENDPOINT.fullmatch(endpoint):
-            self.findings.mistake(
-                path,
-                f"'{endpoint}' is no endpoint; write 'unix:/run/x.sock' or 'tcp:4000:interface=127.0.0.1'",
-            )
-        socket = _SOCKET.match(endpoint)
-        if socket is not None and len(socket[1].encode()) > _LONGEST_SOCKET:
-            self.findings.mistake(path, f"the path of a UNIX socket has at most {_LONGEST_SOCKET} bytes")

@@ -7,14 +7,31 @@ A configuration as the rest of the program sees it: complete, checked, frozen.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import Enum
 
 from attrs import field, frozen
 
+from powercoord.config.ages import Age
 from powercoord.config.keys import key
 from powercoord.config.mistakes import Mistake
 from powercoord.config.timing import TimingTable
-from powercoord.model import Limit, Node, Timing
+from powercoord.model import Limit, Node, OnDrift, Timing
 from powercoord.strict import Count, Patience, Seconds
+
+LAMEDUCK = 5.0
+"""
+Seconds for which a stop lets HAProxy take notice, where nothing else is said.
+"""
+
+
+class DrainTimeoutAction(Enum):
+    """
+    What a stop does with actions that are not over when its time is.
+    """
+
+    INTERRUPT = "interrupt"
+    CANCEL = "cancel"
+    WAIT = "wait"
 
 
 @frozen(kw_only=True)
@@ -36,8 +53,55 @@ class Server:
         'How long a stop waits for actions to end; 0 does not wait, "infinity" has no limit.',
         default=Patience(60.0),
     )
+    drain_timeout_action: DrainTimeoutAction = key(
+        "What becomes of actions that are not over by then: ``interrupt`` (they go on after the restart),"
+        " ``cancel``, or ``wait`` (for as long as it takes).",
+        default=DrainTimeoutAction.INTERRUPT,
+    )
+    lameduck: Seconds | None = key(
+        "How long a stop lets new connections in, and refuses their changes, until load balancers have"
+        " taken notice: twice HAProxy's agent-inter. Without it 5s with an agent, else 0.",
+        default=None,
+    )
+    drain_file: str | None = key(
+        "A file whose word drains (``maint``, ``drain``, ``stopped``, ``down``) or resumes"
+        " (``ready``, ``up``).",
+        default=None,
+    )
+    agent: tuple[str, ...] = key(
+        "Where HAProxy's agent checks are answered, as Twisted server endpoint strings.", default=()
+    )
+    agent_allow: tuple[str, ...] = key(
+        "Addresses and networks from which they may come, beside this machine.", default=()
+    )
+    agent_shared: bool = key(
+        "Operators use HAProxy's command line, too: no word of ours undoes theirs.", default=False
+    )
+    agent_hold: bool = key(
+        "A drain that is no stop leaves new connections here while actions are in play.", default=False
+    )
     max_adopted: Count = key(
         "How many nodes that callers describe themselves are remembered.", default=Count(10_000)
+    )
+
+    def lameduck_seconds(self) -> float:
+        """
+        How long a stop waits for load balancers to take notice.
+        """
+        if self.lameduck is not None:
+            return float(self.lameduck)
+        return LAMEDUCK if self.agent else 0.0
+
+
+@frozen(kw_only=True)
+class Journal:
+    """
+    What is kept of what has happened; what is not over is always kept.
+    """
+
+    keep: Age = key("How long what was asked and how it ended is kept.", default=Age(90 * 86400.0))
+    keep_requests: Count = key(
+        "How many requests are kept at most; the oldest go first.", default=Count(1_000_000)
     )
 
 
@@ -54,21 +118,29 @@ class Region:
 @frozen(kw_only=True)
 class FleetTable:
     """
-    Limits over all nodes.
+    What holds over all nodes.
     """
 
     max_starting: Count | None = key(
         "How many nodes may be commanded on and not yet seen on (no limit without it).", default=None
     )
     settle: Seconds = key("How long a node counts as starting after it is seen on.", default=Seconds(0.0))
+    on_drift: OnDrift = key(
+        "What to do when a node's power is other than is wanted: ``flag`` says so, ``enforce`` asks for the"
+        " wanted power again.",
+        default=OnDrift.FLAG,
+    )
 
 
 @frozen(kw_only=True)
 class GroupTable(FleetTable):
     """
-    Limits over the nodes of a group.
+    What holds over the nodes of a group.
     """
 
+    on_drift: OnDrift | None = key(  # type: ignore[assignment]
+        "In place of ``fleet.on_drift``, for its nodes; groups of one node must not disagree.", default=None
+    )
     timing: TimingTable = key("Times of its nodes.", default=TimingTable())
 
 
@@ -99,6 +171,7 @@ class NodeTable:
 
     driver: str = key("What kind of BMC it has: see ``powercoord drivers``.")
     groups: tuple[str, ...] = key("Groups whose limits it counts against.", default=())
+    on_drift: OnDrift | None = key("In place of what its groups or the fleet say.", default=None)
     timing: TimingTable = key("Its times.", default=TimingTable())
 
 
@@ -127,6 +200,7 @@ class Configuration:
     """
 
     server: Server = Server()
+    journal: Journal = Journal()
     region: Region = Region()
     nodes: tuple[Node, ...] = ()
     groups: Mapping[str, Limit] = field(factory=dict)
