@@ -102,12 +102,9 @@ class DrainFile:
     def start(self) -> None:
         """
         Look now, and then again and again.
-
-        What the file says now may be old: ``ready`` ends no more than a drain
-        that the file itself began, before the restart.
         """
         if self._timer is None:
-            self._look(first=True)
+            self._look()
 
     def stop(self) -> None:
         """
@@ -124,7 +121,7 @@ class DrainFile:
         """
         return self._said is not None and self._said.word == "maint"
 
-    def _look(self, *, first: bool = False) -> None:
+    def _look(self) -> None:
         self._timer = self._clock.callLater(self._interval, self._look)
         try:
             said = read_file(self._path)
@@ -135,19 +132,15 @@ class DrainFile:
         if said is None or said == self._said:
             return
         self._said = said
-        self._obey(said, first=first)
+        self._obey(said)
 
-    def _obey(self, said: Said, *, first: bool) -> None:
+    def _obey(self, said: Said) -> None:
         by = f"file {self._path}"
+        _log.info("{path} says {word}", path=self._path, word=said.word)
         if said.word in DRAINING:
-            _log.info("{path} says {word}: draining", path=self._path, word=said.word)
             self._lifecycle.start_drain(said.reason or f"{self._path} says {said.word}", by, Source.FILE)
-            return
-        drain = self._lifecycle.drain
-        if first and (drain is None or drain.source is not Source.FILE):
-            return
-        _log.info("{path} says {word}: resuming", path=self._path, word=said.word)
-        self._lifecycle.resume(by, Source.FILE)
+        else:
+            self._lifecycle.resume(by, Source.FILE)
 
     def _wonder(self, reason: str) -> None:
         """

@@ -6,7 +6,6 @@ What a word in a file does, and what is no word.
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 
 from twisted.internet.task import Clock
@@ -14,7 +13,6 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from powercoord.lifecycle.drain_file import DRAINING, INTERVAL, LONGEST, SERVING, DrainFile
-from powercoord.stages import Drain, Source
 from tests.test_agent import PaperLifecycle
 
 
@@ -31,14 +29,11 @@ class DrainFileTests(SynchronousTestCase):
         self.begin()
         self.logs = self.enterContext(capturedLogs())
 
-    def begin(self, source: Source | None = None) -> None:
+    def begin(self) -> None:
         """
-        Begin anew, with a drain that was kept or without, and with the file as it is.
+        Begin anew, with the file as it is.
         """
         self.lifecycle = PaperLifecycle()
-        if source is not None:
-            self.lifecycle.start_drain("kept", "somebody", source)
-            self.lifecycle.calls.clear()
         self.file = DrainFile(self.clock, self.path, self.lifecycle)
         self.file.start()
         self.addCleanup(self.file.stop)
@@ -237,31 +232,12 @@ class DrainFileTests(SynchronousTestCase):
 
     def test_at_the_start(self) -> None:
         """
-        A file that says so drains from the start; an old ready ends only what the file itself began.
+        What a file says at the start counts: it drains, or takes back the drain that it began before.
         """
-        self.path.write_text("drain")
-        self.begin()
-        self.assertEqual(["drain"], self.verbs())
-        self.path.write_text("ready")
-        for source, verbs in (
-            (None, []),
-            (Source.COMMAND, []),
-            (Source.SIGNAL, []),
-            (Source.FILE, ["resume"]),
-        ):
-            self.begin(source)
-            self.assertEqual(verbs, self.verbs())
-
-    def test_a_later_ready(self) -> None:
-        """
-        A ready that is written now ends any drain.
-        """
-        self.lifecycle.drain = Drain(
-            since=datetime(2026, 1, 1, tzinfo=UTC), reason="", by="", source=Source.COMMAND
-        )
-        self.write("ready")
-
-        self.assertEqual(["resume"], self.verbs())
+        for word, verb in (("drain", "drain"), ("ready", "resume")):
+            self.path.write_text(word)
+            self.begin()
+            self.assertEqual([verb], self.verbs())
 
     def test_timer(self) -> None:
         """
