@@ -22,6 +22,7 @@ from zope.interface import implementer
 from powercoord.api.limits import Limits, PeerLog
 from powercoord.api.reception import Coordinator, Door, Reception
 from powercoord.client import Client
+from tests.list_history import ListHistory
 from tests.registry.world import World
 
 LOCAL = UNIXAddress(None)
@@ -150,6 +151,8 @@ class AmpWorld:
     secret: bytes | None = None
     limits: Limits = field(factory=Limits)
     options: Mapping[str, Any] = field(factory=dict)
+    lifecycle: Any = None
+    remembering: bool = True
     world: World = field(init=False)
     reception: Reception = field(init=False)
     door: Door = field(init=False)
@@ -176,6 +179,8 @@ class AmpWorld:
                 random=lambda size: next(ids).to_bytes(size, "big"),
                 secret=self.secret,
                 limits=self.limits,
+                history=ListHistory(self.world.journal.entries) if self.remembering else None,
+                lifecycle=self.lifecycle,
             )
         )
         self.door = Door(self.reception)

@@ -330,10 +330,11 @@ class SubmitTests(FleetCase):
         """
         A draining coordinator says so, refuses changes, and takes them again when it resumes.
         """
-        self.assertEqual({}, self.call(x.Drain, reason="new firmware", requester="fred"))
+        drained = self.call(x.Drain, reason="new firmware", requester="fred")["coordinator"]
+        self.assertEqual(("drained", False, 0), (drained["stage"], drained["accepting"], drained["pending"]))
         draining = self.call(Identify)
         (refused,) = self.call(x.Submit, batch={"items": ["n1"], "verb": "on"})["answers"]
-        self.assertEqual({}, self.call(x.Resume))
+        self.assertEqual("serving", self.call(x.Resume)["coordinator"]["stage"])
         (accepted,) = self.call(x.Submit, batch={"items": ["n1"], "verb": "on"})["answers"]
 
         self.assertEqual("rack1", draining["ident"])

@@ -16,7 +16,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from powercoord import errors as e
 from powercoord.api import extensions as x
-from powercoord.api.following import Audience, Filter
+from powercoord.api.filter import Filter
+from powercoord.api.following import Audience, Follower
 from powercoord.api.limits import Limits
 from powercoord.api.pages import Pusher
 from powercoord.entries import Ended
@@ -224,8 +225,8 @@ class AudienceTests(SynchronousTestCase):
 
         clock = Clock()
         audience = Audience(Registry(), clock)  # type: ignore[arg-type]
-        wanted, pusher = Filter.read({}), Pusher(lambda _: Deferred(), 9)
-        leave = [audience.join(wanted, pusher), audience.join(wanted, pusher)]
+        followers = [Follower(Filter.read({}), Pusher(lambda _: Deferred(), 9)) for _ in range(2)]
+        leave = [audience.join(follower) for follower in followers]
         (listener,) = listeners
         listener(1, [Ended(datetime(2026, 1, 1, tzinfo=UTC), "n1", "a1", Unknown(""))])
         leave[0]()

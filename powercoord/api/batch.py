@@ -143,7 +143,7 @@ def read_batch(batch: Any, *, door: str, requester: str, new_id: Callable[[], st
     if type(batch) is not dict:
         raise BadRequest("batch: it must be an object with items")
     common = dict(batch)
-    items = _list(common.pop("items", None), "items")
+    items = items_of(common.pop("items", None), "items")
     prefix = common.pop("request_prefix", None)
     for name in common:
         if name not in COMMON:
@@ -179,12 +179,17 @@ def read_words(value: Any, where: str = "nodes", most: int = MAX_ITEMS) -> list[
     :raises BadRequest: it is no such list; the text begins with ``where``.
     """
     try:
-        return [node_name(name) for name in _list(value, where, most)]
+        return [node_name(name) for name in items_of(value, where, most)]
     except ValueError as error:
         raise BadRequest(f"{where}: {error}") from None
 
 
-def _list(value: Any, name: str, most: int = MAX_ITEMS) -> Sequence[Any]:
+def items_of(value: Any, name: str, most: int = MAX_ITEMS) -> Sequence[Any]:
+    """
+    A list of some things, and not of too many.
+
+    :raises BadRequest: it is none.
+    """
     if type(value) is not list or not 0 < len(value) <= most:
         size = f", not {len(value)}" if type(value) is list else ""
         raise BadRequest(f"{name}: it must be a list of 1 to {most}{size}")

@@ -209,8 +209,16 @@ class PowerDriverCheck(Command):
 class Ping(Command):
     """
     Show that the peer is alive.  Either side may ask.
+
+    A coordinator also says how far it has come (``stage``), whether it takes
+    new changes (``accepting``), and if not, why (``reason``).
     """
 
+    response: ClassVar[Arguments] = [
+        (b"stage", Unicode(optional=True)),
+        (b"accepting", Boolean(optional=True)),
+        (b"reason", Unicode(optional=True)),
+    ]
     errors = PROTOCOL_ERRORS
 
 

@@ -69,11 +69,17 @@ class Status(Command):
     """
     What the registry knows of nodes: these, or all of them, page by page.
 
-    A page that is not the last has a ``next``, to be sent as ``after``.
+    A page that is not the last has a ``next``, to be sent as ``after``.  The
+    first page says how the ``coordinator`` itself is; an empty list of nodes
+    asks for that alone.
     """
 
     arguments: ClassVar[Arguments] = [(b"nodes", Json(optional=True)), (b"after", Unicode(optional=True))]
-    response: ClassVar[Arguments] = [(b"page", Json()), (b"next", Unicode(optional=True))]
+    response: ClassVar[Arguments] = [
+        (b"page", Json()),
+        (b"next", Unicode(optional=True)),
+        (b"coordinator", Json(optional=True)),
+    ]
     errors = REFUSALS
 
 
@@ -86,6 +92,39 @@ class ListActions(Command):
 
     arguments: ClassVar[Arguments] = [(b"after", Unicode(optional=True))]
     response: ClassVar[Arguments] = [(b"page", Json()), (b"next", Unicode(optional=True))]
+    errors = REFUSALS
+
+
+class ListOutstanding(Command):
+    """
+    The nodes with something unfinished, or with other power than is wanted of them.
+
+    In the form of `Status`: what is in play and waits and for whom, what is
+    ``wanted`` since when and by whom, what was seen last and how long ago,
+    and whether the node has ``drifted``.
+    """
+
+    arguments: ClassVar[Arguments] = [(b"after", Unicode(optional=True))]
+    response: ClassVar[Arguments] = [(b"page", Json()), (b"next", Unicode(optional=True))]
+    errors = REFUSALS
+
+
+class Reconcile(Command):
+    """
+    Bring up to 500 nodes to the power that the caller wants of them.
+
+    ``items`` has an object for each node: ``node``, ``state`` (``on`` or
+    ``off``) and, if the caller counts, ``sequence``.  Each becomes a request
+    whose id is made of ``reconcile_id`` and the node's name: a page that is
+    sent again runs nothing twice.  The answer is that of `Submit`.
+    """
+
+    arguments: ClassVar[Arguments] = [
+        (b"reconcile_id", Unicode()),
+        (b"items", Json()),
+        (b"requester", Unicode(optional=True)),
+    ]
+    response: ClassVar[Arguments] = [(b"answers", Json()), (b"rest", Json(optional=True))]
     errors = REFUSALS
 
 
@@ -109,15 +148,66 @@ class Cancel(Command):
     errors = REFUSALS
 
 
+class Resolve(Command):
+    """
+    Declare an action settled, because a person knows better; sends nothing to the BMC.
+
+    Who waits for it hears ``unknown``, with who resolved it and the
+    ``reason``.  ``result`` says how far it had come.
+    """
+
+    arguments: ClassVar[Arguments] = [
+        (b"action", Unicode()),
+        (b"reason", Unicode()),
+        (b"requester", Unicode(optional=True)),
+    ]
+    response: ClassVar[Arguments] = [(b"result", Unicode())]
+    errors = REFUSALS
+
+
+class History(Command):
+    """
+    What was asked of nodes, of these or of all, and how it ended; newest first.
+
+    A page has at most ``limit`` requests (and at most 500).  One that may not
+    be the last has a ``next``, to be sent as ``before``.
+    """
+
+    arguments: ClassVar[Arguments] = [
+        (b"nodes", Json(optional=True)),
+        (b"before", Integer(optional=True)),
+        (b"limit", Integer(optional=True)),
+    ]
+    response: ClassVar[Arguments] = [(b"page", Json()), (b"next", Integer(optional=True))]
+    errors = REFUSALS
+
+
+class ShowAction(Command):
+    """
+    All that became of one action and of the requests that it answered, as events in order.
+
+    A page that is not the last has a ``next``, to be sent as ``after``.
+    """
+
+    arguments: ClassVar[Arguments] = [(b"action", Unicode()), (b"after", Integer(optional=True))]
+    response: ClassVar[Arguments] = [(b"page", Json()), (b"next", Integer(optional=True))]
+    errors = REFUSALS
+
+
 class Subscribe(Command):
     """
     Be told what happens, as `ActionEvent`, until `Unsubscribe` or the end of the connection.
 
     ``filter`` may have ``nodes``, ``actions``, ``requests``,
     ``request_prefix`` and ``kinds``; without it everything is told.
+
+    With ``after`` (an event's ``number``, or 0) what happened after that
+    event is told first, and then what happens, without a gap and nothing
+    twice.  If the journal no longer has all of it, that is refused, saying
+    from which number on it does.
     """
 
-    arguments: ClassVar[Arguments] = [(b"filter", Json(optional=True))]
+    arguments: ClassVar[Arguments] = [(b"filter", Json(optional=True)), (b"after", Integer(optional=True))]
     response: ClassVar[Arguments] = [(b"subscription", Integer())]
     errors = REFUSALS
 
@@ -147,7 +237,8 @@ class ActionEvent(Command):
     To a subscriber: what happened, in order.  The next page comes after the answer.
 
     A subscriber that reads too slowly finds one ``lagged`` event in place of
-    those that were dropped, and reads again what it needs to know.
+    those that were dropped, and reads again what it needs to know, or
+    subscribes again from ``after``.
     """
 
     arguments: ClassVar[Arguments] = [(b"subscription", Integer()), (b"events", Json())]
@@ -157,18 +248,37 @@ class ActionEvent(Command):
 class Drain(Command):
     """
     Refuse new changes; what was accepted goes on.
+
+    With ``wait`` it is answered when nothing goes on any more, or when
+    somebody resumed.  ``coordinator`` is as in `Status`.
     """
 
-    arguments: ClassVar[Arguments] = [(b"reason", Unicode()), (b"requester", Unicode(optional=True))]
+    arguments: ClassVar[Arguments] = [
+        (b"reason", Unicode()),
+        (b"requester", Unicode(optional=True)),
+        (b"wait", Boolean(optional=True)),
+    ]
+    response: ClassVar[Arguments] = [(b"coordinator", Json(optional=True))]
     errors = REFUSALS
 
 
 class Resume(Command):
     """
-    Take new work again.
+    Take new work again; in vain once the coordinator was asked to stop.
     """
 
     arguments: ClassVar[Arguments] = [(b"requester", Unicode(optional=True))]
+    response: ClassVar[Arguments] = [(b"coordinator", Json(optional=True))]
+    errors = REFUSALS
+
+
+class Shutdown(Command):
+    """
+    Drain, and end the process when all is done or its grace is over; answered first.
+    """
+
+    arguments: ClassVar[Arguments] = [(b"requester", Unicode(optional=True))]
+    response: ClassVar[Arguments] = [(b"coordinator", Json())]
     errors = REFUSALS
 
 

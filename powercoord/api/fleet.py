@@ -5,7 +5,7 @@ Our own commands about many nodes, answered from the registry.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from attrs import define, field
@@ -13,18 +13,21 @@ from twisted.internet.defer import Deferred, DeferredList, gatherResults
 from twisted.internet.interfaces import IReactorTime
 
 from powercoord.api.arguments import dump
-from powercoord.api.batch import anybody, read_batch, read_words, word
-from powercoord.api.commands import Identify
-from powercoord.api.extensions import Cancel, Drain, ListActions, ListNodes, Query, Resume, Status, Submit
+from powercoord.api.asking import requester_of, word_of
+from powercoord.api.batch import read_batch, read_words
+from powercoord.api.extensions import Cancel, ListActions, ListNodes, Query, Status, Submit
 from powercoord.api.forms import MAX_TEXT, node_form, refusal_form
-from powercoord.api.pages import Pusher, fill, joined, spread
+from powercoord.api.health import health, health_form
+from powercoord.api.lists import Listing, page
+from powercoord.api.pages import Pusher, spread
 from powercoord.api.power import alone
 from powercoord.api.serving import Later, Responders
 from powercoord.api.tickets import answer_form
-from powercoord.errors import BadRequest, NoSuchNode, PowercoordError
+from powercoord.errors import NoSuchNode, PowercoordError
 from powercoord.forms import Form
 from powercoord.interfaces import IRegistry
 from powercoord.model import Observation, PowerState
+from powercoord.stages import ILifecycle
 
 
 @define(eq=False)
@@ -37,32 +40,25 @@ class FleetDesk:
     """
 
     _registry: IRegistry
+    _lifecycle: ILifecycle | None
     _clock: IReactorTime
     _new_id: Callable[[], str]
-    _ident: str
     _peer: Callable[[], str]
     _push: Callable[[int, bytes], Deferred[Any]]
-    _busy: Sequence[str] = field(default=(), init=False)
-    _lists: int = field(default=0, init=False)
+    _busy: Listing = field(factory=Listing, init=False)
 
     def responders(self) -> Responders:
         """
         What this desk answers.
         """
         return {
-            Identify: self._identify,
             Submit: self._submit,
             Query: self._query,
             Status: self._status,
             ListActions: self._list_actions,
             ListNodes: self._list_nodes,
             Cancel: self._cancel,
-            Drain: self._drain,
-            Resume: self._resume,
         }
-
-    def _identify(self) -> dict[str, Any]:
-        return {"ident": self._ident, "draining": self._registry.draining}
 
     async def _submit(self, *, batch: Any) -> dict[str, Any]:
         requests = read_batch(batch, door="amp", requester=self._peer(), new_id=self._new_id)
@@ -71,51 +67,29 @@ class FleetDesk:
         return {"answers": answers, "rest": rest}
 
     async def _cancel(self, *, action: str, requester: str | None) -> Later:
-        result = self._registry.cancel(_word(action, "action"), self._who(requester))
+        by = requester_of(requester, self._peer())
+        result = self._registry.cancel(word_of(action, "action"), by)
         return Later(alone(result.addCallback(lambda said: {"result": said.value})))
-
-    def _drain(self, *, reason: str, requester: str | None) -> dict[str, Any]:
-        self._registry.drain(_word(reason, "reason"), self._who(requester))
-        return {}
-
-    def _resume(self, *, requester: str | None) -> dict[str, Any]:
-        self._registry.resume(self._who(requester))
-        return {}
-
-    def _who(self, requester: str | None) -> str:
-        try:
-            return anybody(requester or "") or self._peer()
-        except ValueError as error:
-            raise BadRequest(f"requester: {error}") from None
 
     # Lists.
 
     def _status(self, *, nodes: Any, after: str | None) -> dict[str, Any]:
-        names = self._registry.roster.names() if nodes is None else read_words(nodes)
-        return self._page(names, _cursor(after), lambda name: dump(node_form(self._registry.view(name))))
+        names = [] if nodes == [] else self._registry.roster.names() if nodes is None else read_words(nodes)
+        answer = page(names, after, lambda name: dump(node_form(self._registry.view(name))))
+        if after is None:
+            answer["coordinator"] = health_form(health(self._registry, self._lifecycle))
+        return answer
 
     def _list_nodes(self, *, after: str | None) -> dict[str, Any]:
-        return self._page(self._registry.roster.names(), _cursor(after), self._entry)
+        return page(self._registry.roster.names(), after, self._entry)
 
     def _list_actions(self, *, after: str | None) -> dict[str, Any]:
         """
-        The list is made once, for its first page; nodes that came to rest since are left out.
+        Nodes that came to rest since the list was made are left out.
         """
-        if after is None:
-            self._busy = [view.node.name for view in self._registry.busy()]
-            self._lists += 1
-        current, _, index = (after or f"{self._lists}.0").partition(".")
-        if current != str(self._lists):
-            raise BadRequest("after: that list is gone; begin again without it")
-        return self._page(self._busy, _cursor(index), self._action, f"{current}.")
-
-    def _page(
-        self, names: Sequence[str], begin: int, form: Callable[[str], bytes], cursor: str = ""
-    ) -> dict[str, Any]:
-        forms = fill(form(name) for name in names[begin:])
-        end = begin + len(forms)
-        page = joined(each for each in forms if each)
-        return {"page": page, "next": f"{cursor}{end}" if end < len(names) else None}
+        return self._busy.page(
+            after, lambda: [view.node.name for view in self._registry.busy()], self._action
+        )
 
     def _entry(self, name: str) -> bytes:
         node = self._registry.roster.find(name)
@@ -174,20 +148,3 @@ def _readings(forms: list[Form]) -> dict[str, Any]:
 
 def _unreadable(name: str, error: PowercoordError) -> Form:
     return {"node": name, "state": PowerState.ERROR.value} | refusal_form(error)
-
-
-def _word(value: str, name: str) -> str:
-    try:
-        return str(word(value))
-    except ValueError as error:
-        raise BadRequest(f"{name}: {error}") from None
-
-
-def _cursor(after: str | None) -> int:
-    try:
-        index = int(after or 0)
-    except ValueError:
-        index = -1
-    if index < 0:
-        raise BadRequest("after: it must be what the page before said as next")
-    return index

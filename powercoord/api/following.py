@@ -9,117 +9,80 @@ reactor travels together.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any
 
 from attrs import define, field
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from powercoord.api.arguments import dump
-from powercoord.api.batch import read_words
-from powercoord.api.extensions import Follow, Subscribe, Unsubscribe
-from powercoord.api.limits import Limits
+from powercoord.api.filter import Filter
+from powercoord.api.forms import numbered_form
 from powercoord.api.pages import Pusher
-from powercoord.api.serving import Responders
-from powercoord.entries import Accepted, Answered, Ended, Entry, Followed
-from powercoord.errors import BadRequest
-from powercoord.forms import KINDS, event_form
+from powercoord.durable import Numbered
+from powercoord.entries import Entry
 from powercoord.interfaces import IRegistry
 
-MAX_FILTER = 2_000
-MAX_FOLLOWED = 50_000
-_LISTS = ("nodes", "actions", "requests")
+Write = Callable[[Numbered], bytes]
 
 
 @define(eq=False)
-class Filter:
+class Follower:
     """
-    Which entries somebody wants.
+    Somebody who follows, and how far.
 
-    A request that matches brings its action along, with all that becomes of
-    it, also when another action takes its place.
+    :param told: the number up to which everything wanted was handed to the
+        pusher; what comes with this or a lower one was there before.
     """
 
-    everything: bool
-    nodes: frozenset[str]
-    actions: frozenset[str]
-    requests: set[str]
-    prefix: str
-    kinds: frozenset[str]
-    _found: set[str] = field(factory=set, init=False)
+    wanted: Filter
+    pusher: Pusher
+    told: int = 0
 
-    @classmethod
-    def read(cls, form: Any) -> Filter:
+    def hear(self, happened: Sequence[Numbered], write: Write) -> None:
         """
-        The filter in a form; an empty one wants everything.
-
-        :raises BadRequest: that is no filter; the text says what is wrong with it.
+        Take what happened, in order.
         """
-        if type(form) is not dict:
-            raise BadRequest("filter: it must be an object")
-        if unknown := form.keys() - {*_LISTS, "request_prefix", "kinds"}:
-            raise BadRequest(f"filter: there is no field {min(unknown)[:64]!r}")
-        prefix, kinds = _prefix(form.get("request_prefix")), _kinds(form.get("kinds"))
-        nodes, actions, requests = (_words(form.get(name), name) for name in _LISTS)
-        everything = not (nodes or actions or requests or prefix)
-        return cls(everything, nodes, actions, set(requests), prefix, kinds)
-
-    def add(self, requests: Any) -> None:
-        """
-        Want these requests too.
-
-        :raises BadRequest: that is no list of them, or too many to keep.
-        """
-        more = read_words(requests, "requests", MAX_FILTER)
-        if len(self.requests) + len(more) > MAX_FOLLOWED:
-            raise BadRequest(f"requests: a subscription follows at most {MAX_FOLLOWED} unanswered requests")
-        self.requests.update(more)
-
-    def wants(self, entry: Entry) -> bool:
-        """
-        Whether an entry is to be told; to be asked about every entry, in order.
-        """
-        return (self.everything or self._concerns(entry)) and (
-            not self.kinds or KINDS[type(entry)] in self.kinds
-        )
-
-    def _concerns(self, entry: Entry) -> bool:
-        node, action, request = _about(entry)
-        mine = request in self.requests or (self.prefix != "" and request.startswith(self.prefix))
-        if mine and isinstance(entry, Accepted | Followed):
-            self._found.add(action)
-        wanted = mine or node in self.nodes or action in self.actions or action in self._found
-        if isinstance(entry, Ended):
-            self._found.discard(action)
-        elif mine and isinstance(entry, Answered):
-            self.requests.discard(request)
-        return wanted
+        forms = [
+            write(each) for each in happened if each.number > self.told and self.wanted.wants(each.entry)
+        ]
+        if happened:
+            self.told = max(self.told, happened[-1].number)
+        if forms:
+            self.pusher.add(forms)
 
 
-def _about(entry: Entry) -> tuple[str, str, str]:
+@define(eq=False)
+class Held:
     """
-    The node, the action and the request id of an entry, as far as it has them.
+    What happens while a follower is still told what was before.
+
+    It keeps the newest; `spilled` says that some were let go, which are on
+    the disk by then.
     """
-    if isinstance(entry, Accepted):
-        return entry.request.node, entry.action, entry.request.request_id
-    return entry.node, getattr(entry, "action", ""), getattr(entry, "request_id", "")
+
+    follower: Follower
+    _most: int
+    spilled: bool = field(default=False, init=False)
+    _kept: deque[Numbered] = field(factory=deque, init=False)
+
+    def hear(self, happened: Sequence[Numbered], write: Write) -> None:
+        """
+        Keep what happened.
+        """
+        self._kept.extend(happened)
+        if len(self._kept) > self._most:
+            self.spilled = True
+            self._kept.clear()
+
+    def release(self) -> None:
+        """
+        Hand over what is kept.
+        """
+        self.follower.hear(self._kept, written)
 
 
-def _words(value: Any, name: str) -> frozenset[str]:
-    return frozenset() if value is None else frozenset(read_words(value, f"filter: {name}", MAX_FILTER))
-
-
-def _prefix(value: Any) -> str:
-    return "" if value is None else read_words([value], "filter: request_prefix", 1)[0]
-
-
-def _kinds(value: Any) -> frozenset[str]:
-    kinds = _words(value, "kinds")
-    if unknown := kinds - set(KINDS.values()):
-        raise BadRequest(f"filter: kinds: there is no {min(unknown)}; there are {', '.join(KINDS.values())}")
-    return kinds
+Listening = Follower | Held
 
 
 @define(eq=False)
@@ -130,25 +93,33 @@ class Audience:
 
     _registry: IRegistry
     _clock: IReactorTime
-    _followers: list[tuple[Filter, Pusher]] = field(factory=list, init=False)
-    _happened: list[Entry] = field(factory=list, init=False)
+    _followers: dict[Follower, Listening] = field(factory=dict, init=False)
+    _happened: list[Numbered] = field(factory=list, init=False)
     _telling: IDelayedCall | None = field(default=None, init=False)
     _stop: Callable[[], None] | None = field(default=None, init=False)
 
-    def join(self, wanted: Filter, pusher: Pusher) -> Callable[[], None]:
+    def join(self, follower: Follower, held: Held | None = None) -> Callable[[], None]:
         """
-        Push what is wanted from now on; call the result to stop.
+        Tell a follower what happens from now on; call the result to stop.
+
+        :param held: takes it in the follower's place, until `release`.
         """
-        follower = (wanted, pusher)
         if self._stop is None:
             self._stop = self._registry.subscribe(self._listen)
-        self._followers.append(follower)
+        self._followers[follower] = held or follower
         return lambda: self._leave(follower)
 
-    def _leave(self, follower: tuple[Filter, Pusher]) -> None:
-        follower[1].stop()
-        if follower in self._followers:
-            self._followers.remove(follower)
+    def release(self, held: Held) -> None:
+        """
+        Let a follower have what was held for it, and hear the rest itself.
+        """
+        if held.follower in self._followers:
+            held.release()
+            self._followers[held.follower] = held.follower
+
+    def _leave(self, follower: Follower) -> None:
+        follower.pusher.stop()
+        self._followers.pop(follower, None)
         if not self._followers and self._stop is not None:
             self._stop()
             self._stop = None
@@ -157,75 +128,45 @@ class Audience:
                 self._telling.cancel()
                 self._telling = None
 
-    def _listen(self, _: int, entries: Sequence[Entry]) -> None:
-        self._happened.extend(entries)
+    def _listen(self, last: int, entries: Sequence[Entry]) -> None:
+        first = last - len(entries) + 1
+        self._happened.extend(Numbered(first + index, entry) for index, entry in enumerate(entries))
         if self._telling is None:
             self._telling = self._clock.callLater(0, self._tell)
 
     def _tell(self) -> None:
+        """
+        Who hears of an entry may write another, which others then hear of first; hence the order.
+        """
         self._telling = None
-        entries, self._happened = self._happened, []
-        written: dict[int, bytes] = {}
-        for wanted, pusher in list(self._followers):
-            told = []
-            for index, entry in enumerate(entries):
-                if wanted.wants(entry):
-                    if index not in written:
-                        written[index] = dump(event_form(entry))
-                    told.append(written[index])
-            if told:
-                pusher.add(told)
+        happened, self._happened = self._happened, []
+        happened.sort(key=_number)
+        write = _Written()
+        for listening in list(self._followers.values()):
+            listening.hear(happened, write)
+
+
+def written(numbered: Numbered) -> bytes:
+    """
+    An event as it travels.
+    """
+    return dump(numbered_form(numbered))
 
 
 @define(eq=False)
-class SubscriptionDesk:
+class _Written:
     """
-    The subscriptions of one connection.
-
-    :param push: sends one page of a subscription.
+    Writes each event once.
     """
 
-    _audience: Audience
-    _limits: Limits
-    _push: Callable[[int, bytes], Deferred[Any]]
-    _last: int = field(default=0, init=False)
-    _open: dict[int, tuple[Filter, Callable[[], None]]] = field(factory=dict, init=False)
+    _known: dict[int, bytes] = field(factory=dict, init=False)
 
-    def responders(self) -> Responders:
-        """
-        What this desk answers.
-        """
-        return {Subscribe: self._subscribe, Follow: self._follow, Unsubscribe: self._unsubscribe}
+    def __call__(self, numbered: Numbered) -> bytes:
+        known = self._known.get(numbered.number)
+        if known is None:
+            known = self._known[numbered.number] = written(numbered)
+        return known
 
-    def close(self) -> None:
-        """
-        The connection is gone.
-        """
-        while self._open:
-            self._open.popitem()[1][1]()
 
-    def _subscribe(self, *, filter: Any) -> dict[str, Any]:  # noqa: A002 - its name on the wire
-        if len(self._open) >= self._limits.subscriptions:
-            raise BadRequest(
-                f"a connection has at most {self._limits.subscriptions} subscriptions; end one first"
-            )
-        wanted = Filter.read({} if filter is None else filter)
-        self._last += 1
-        pusher = Pusher(partial(self._push, self._last), self._limits.queue)
-        self._open[self._last] = (wanted, self._audience.join(wanted, pusher))
-        return {"subscription": self._last}
-
-    def _follow(self, *, subscription: int, requests: Any) -> dict[str, Any]:
-        self._find(subscription)[0].add(requests)
-        return {}
-
-    def _unsubscribe(self, *, subscription: int) -> dict[str, Any]:
-        self._find(subscription)[1]()
-        del self._open[subscription]
-        return {}
-
-    def _find(self, subscription: int) -> tuple[Filter, Callable[[], None]]:
-        try:
-            return self._open[subscription]
-        except KeyError:
-            raise BadRequest(f"there is no subscription {subscription} on this connection") from None
+def _number(numbered: Numbered) -> int:
+    return numbered.number

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """
-The JSON forms of actions, nodes and answers, as they stand on the wire.
+The JSON forms of actions, nodes, records and answers, as they stand on the wire.
 
 Those of requests, outcomes and entries are in `powercoord.forms`.
 """
@@ -9,9 +9,20 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from powercoord.durable import Numbered, Record
 from powercoord.errors import PowercoordError
-from powercoord.forms import Form, boot_from, boot_text, request_form, request_from
-from powercoord.model import Disposition, Phase, Verb
+from powercoord.forms import (
+    Form,
+    boot_from,
+    boot_text,
+    event_form,
+    event_from,
+    outcome_form,
+    outcome_from,
+    request_form,
+    request_from,
+)
+from powercoord.model import Disposition, Goal, Phase, Verb, Wanted
 from powercoord.views import ActionView, NodeView
 
 MAX_WAITERS = 8
@@ -87,7 +98,81 @@ def node_form(view: NodeView) -> Form:
         form["in_play"] = action_form(view.in_play)
     if view.waiting:
         form["waiting"] = [action_form(action) for action in view.waiting]
+    if view.wanted is not None:
+        form["wanted"] = wanted_form(view.wanted)
+    if view.drifted:
+        form["drifted"] = True
     return form
+
+
+def wanted_form(wanted: Wanted) -> Form:
+    """
+    What is wanted of a node, as `wanted_from` reads it.
+    """
+    return {
+        "goal": wanted.goal.value,
+        "since": wanted.since.isoformat(),
+        "action": wanted.action,
+        "request_id": wanted.request_id,
+    } | _known(requester=wanted.requester or None, door=wanted.door or None, sequence=wanted.sequence)
+
+
+def wanted_from(form: Form) -> Wanted:
+    """
+    What is wanted of a node, from its form.
+    """
+    return Wanted(
+        goal=Goal(form["goal"]),
+        since=datetime.fromisoformat(form["since"]),
+        action=form["action"],
+        request_id=form["request_id"],
+        requester=form.get("requester", ""),
+        door=form.get("door", ""),
+        sequence=form.get("sequence"),
+    )
+
+
+def record_form(record: Record) -> Form:
+    """
+    A request of the past with its answer, as `record_from` reads it.
+    """
+    form: Form = {"number": record.number, "at": record.at.isoformat(), "action": record.action}
+    form |= {"disposition": record.disposition.value, "request": request_form(record.request)}
+    if record.answered is not None:
+        form["answered"] = record.answered.isoformat()
+    if record.outcome is not None:
+        form["outcome"] = outcome_form(record.outcome)
+    return form
+
+
+def record_from(form: Form) -> Record:
+    """
+    The record in a form.
+    """
+    answered, outcome = form.get("answered"), form.get("outcome")
+    return Record(
+        number=form["number"],
+        at=datetime.fromisoformat(form["at"]),
+        request=request_from(form["request"]),
+        action=form["action"],
+        disposition=Disposition(form["disposition"]),
+        answered=None if answered is None else datetime.fromisoformat(answered),
+        outcome=None if outcome is None else outcome_from(outcome),
+    )
+
+
+def numbered_form(numbered: Numbered) -> Form:
+    """
+    An entry with its number, as `numbered_from` reads it.
+    """
+    return event_form(numbered.entry) | {"number": numbered.number}
+
+
+def numbered_from(form: Form) -> Numbered:
+    """
+    The entry in a form, and its number (0 where a coordinator of before told none).
+    """
+    return Numbered(form.get("number", 0), event_from(form))
 
 
 def _known(**values: object) -> Form:

@@ -83,15 +83,16 @@ class Pusher:
     _most: int
     _queue: deque[bytes] = field(factory=deque, init=False)
     _dropped: int = field(default=0, init=False)
+    _lost: str = field(default="", init=False)
     _under_way: bool = field(default=False, init=False)
-    _stopped: bool = field(default=False, init=False)
+    stopped: bool = field(default=False, init=False)
     _drained: list[Deferred[None]] = field(factory=list, init=False)
 
     def add(self, forms: Sequence[bytes]) -> None:
         """
         Send these after all that came before.
         """
-        if self._stopped:
+        if self.stopped or not forms:
             return
         if len(self._queue) + len(forms) > self._most:
             self._dropped += len(self._queue) + len(forms)
@@ -99,6 +100,16 @@ class Pusher:
         else:
             self._queue.extend(forms)
         self._next()
+
+    def lost(self, reason: str) -> None:
+        """
+        Tell that something is missing here, and why.
+        """
+        if not self.stopped:
+            self._dropped += len(self._queue)
+            self._queue.clear()
+            self._lost = reason
+            self._next()
 
     def drained(self) -> Deferred[None]:
         """
@@ -114,14 +125,14 @@ class Pusher:
         """
         Send no more.
         """
-        self._stopped = True
+        self.stopped = True
         self._queue.clear()
-        self._dropped = 0
+        self._dropped, self._lost = 0, ""
         self._tell()
 
     @property
     def _idle(self) -> bool:
-        return self._stopped or not (self._under_way or self._queue or self._dropped)
+        return self.stopped or not (self._under_way or self._queue or self._dropped or self._lost)
 
     def _next(self) -> None:
         if self._under_way or self._idle:
@@ -129,9 +140,10 @@ class Pusher:
         page = fill(self._queue)
         for _ in page:
             self._queue.popleft()
-        if self._dropped:
-            page.insert(0, dump({"event": "lagged", "dropped": self._dropped}))
-            self._dropped = 0
+        if self._dropped or self._lost:
+            lagged = {"event": "lagged", "dropped": self._dropped}
+            page.insert(0, dump(lagged | ({"text": self._lost} if self._lost else {})))
+            self._dropped, self._lost = 0, ""
         self._under_way = True
         self._push(joined(page)).addBoth(self._answered)
 

@@ -18,13 +18,19 @@ from twisted.python.failure import Failure
 from powercoord.api.commands import NotAuthenticated
 from powercoord.api.extensions import ActionEvent, GoingAway, Readings
 from powercoord.api.fleet import FleetDesk
-from powercoord.api.following import Audience, SubscriptionDesk
+from powercoord.api.following import Audience
 from powercoord.api.limits import Limits, PeerLog, name_of
+from powercoord.api.past import PastDesk
 from powercoord.api.power import PowerDesk
+from powercoord.api.recovery import RecoveryDesk
+from powercoord.api.steering import SteeringDesk
+from powercoord.api.subscribing import SubscriptionDesk
 from powercoord.api.trust import ALWAYS, Trust
 from powercoord.api.wire import Link
+from powercoord.durable import IHistory
 from powercoord.errors import Draining
 from powercoord.interfaces import IPowerDriver, IRegistry
+from powercoord.stages import ILifecycle
 
 LOCAL = name_of(None)
 
@@ -39,6 +45,8 @@ class Coordinator:
     :param secret: what peers that are not local must know; None: they need not.
     :param random: random bytes that nobody can guess.
     :param pxe: see `PowerDesk`.
+    :param history: what was written; None: nothing is kept.
+    :param lifecycle: the service around the registry, if there is one.
     """
 
     registry: IRegistry
@@ -50,6 +58,8 @@ class Coordinator:
     secret: bytes | None = field(default=None, repr=False)
     limits: Limits = field(factory=Limits)
     pxe: bool = True
+    history: IHistory | None = None
+    lifecycle: ILifecycle | None = None
 
 
 @define(eq=False)
@@ -118,9 +128,12 @@ class Reception:
 
         it = self.coordinator
         power = PowerDesk(it.registry, it.drivers, it.clock, it.new_id, peer, it.pxe)
-        fleet = FleetDesk(it.registry, it.clock, it.new_id, it.ident, peer, readings)
-        subscriptions = SubscriptionDesk(self._audience, it.limits, event)
-        for desk in (power, fleet, subscriptions, trust):
+        fleet = FleetDesk(it.registry, it.lifecycle, it.clock, it.new_id, peer, readings)
+        recovery = RecoveryDesk(it.registry, peer)
+        past = PastDesk(it.registry, it.history, peer)
+        steering = SteeringDesk(it.registry, it.lifecycle, it.clock, it.ident, peer)
+        subscriptions = SubscriptionDesk(self._audience, it.history, it.clock, it.limits, event)
+        for desk in (power, fleet, recovery, past, steering, subscriptions, trust):
             link.serving.add(desk.responders())
         link.serving.gate = trust.gate
         return subscriptions

@@ -3,6 +3,7 @@
 For programs that ask a coordinator for power.
 """
 
+from powercoord.api.health import Health
 from powercoord.client.client import Client
 from powercoord.client.connecting import Patience
 from powercoord.client.errors import CallTimeout, ClientClosed, NotAuthenticated, RemoteError, Unreachable
@@ -10,8 +11,10 @@ from powercoord.client.racks import Racks
 from powercoord.client.results import (
     Accepted,
     Answer,
+    Desired,
     Lagged,
     NodeStatus,
+    Pulse,
     Reading,
     Refused,
     RosterEntry,
@@ -26,10 +29,13 @@ __all__ = [
     "CallTimeout",
     "Client",
     "ClientClosed",
+    "Desired",
+    "Health",
     "Lagged",
     "NodeStatus",
     "NotAuthenticated",
     "Patience",
+    "Pulse",
     "Racks",
     "Reading",
     "Refused",

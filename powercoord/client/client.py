@@ -18,9 +18,9 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from powercoord.api.commands import DescribePowerTypes, Identify
-from powercoord.api.extensions import Cancel, Drain, ListActions, ListNodes, Resume, Status
-from powercoord.client.connecting import Connected
+from powercoord.api.extensions import Cancel, ListActions, ListNodes, Status
 from powercoord.client.outcomes import Fate
+from powercoord.client.past import Past
 from powercoord.client.reading import CHUNK, entry_from, status_from
 from powercoord.client.results import (
     Accepted,
@@ -31,11 +31,12 @@ from powercoord.client.results import (
     RosterEntry,
     ServerInfo,
 )
+from powercoord.client.steering import Steering
 from powercoord.client.watch import Watch
 from powercoord.model import Boot, CancelResult, Outcome, Policy, Request, Verb, Wait
 
 
-class Client(Connected):
+class Client(Past, Steering):
     """
     One coordinator, kept connected from `connect` (or `start`) to `close`.
 
@@ -208,31 +209,23 @@ class Client(Connected):
         actions: Sequence[str] = (),
         requests: Sequence[str] = (),
         mine: bool = False,
+        after: int | None = None,
     ) -> Deferred[Watch]:
         """
         Follow what happens from now on; fires when the coordinator has begun to tell.
 
         Without a filter: everything.  ``mine``: only what the requests of this
         client bring about, also those it has yet to make.
+
+        :param after: tell first what happened after the event of that number
+            (0: all that is still known).
+        :raises BadRequest: some of that is not known any more.
         """
         wanted: dict[str, Any] = {"nodes": nodes, "actions": actions, "requests": requests}
         if mine:
             wanted["request_prefix"] = self._prefix
-        return Deferred.fromCoroutine(self._watch({k: v for k, v in wanted.items() if v}, mine=mine))
-
-    # Running the coordinator.
-
-    def drain(self, reason: str) -> Deferred[None]:
-        """
-        Let it refuse new changes; what was accepted goes on.
-        """
-        return self._call(Drain, reason=reason, requester=self._requester).addCallback(_nothing)
-
-    def resume(self) -> Deferred[None]:
-        """
-        Let it take new work again.
-        """
-        return self._call(Resume, requester=self._requester).addCallback(_nothing)
+        wanted = {name: value for name, value in wanted.items() if value}
+        return Deferred.fromCoroutine(self._watch(wanted, mine=mine, after=after))
 
     def _do(self, request: Request) -> Deferred[Outcome]:
         async def do() -> Outcome:
@@ -242,9 +235,3 @@ class Client(Connected):
             return await self.outcome(answer)
 
         return Deferred.fromCoroutine(do())
-
-
-def _nothing(_: object) -> None:
-    """
-    There is no answer but that it was done.
-    """

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Self
 from uuid import uuid4
 from weakref import WeakKeyDictionary
@@ -32,6 +32,8 @@ from powercoord.client.subscriptions import Subscription, Subscriptions
 from powercoord.client.watch import Watch
 from powercoord.errors import PowercoordError
 from powercoord.model import Request
+
+Send = Callable[[Sequence[Request]], Awaitable[Sequence[Answer]]]
 
 
 @frozen(kw_only=True)
@@ -187,16 +189,17 @@ class Connected:
     def _call(self, command: type[Command], **values: Any) -> Deferred[dict[str, Any]]:
         return self._lifeline.call(self._patience.call, command, **values)
 
-    async def _submit(self, requests: Sequence[Request]) -> tuple[Answer, ...]:
+    async def _submit(self, requests: Sequence[Request], send: Send | None = None) -> tuple[Answer, ...]:
         """
         Submit, having seen to it that the answers will be heard.
         """
+        send = send or self._submitter.submit
         await self._follow(self._answers)
         foreign = [it.request_id for it in requests if not it.request_id.startswith(self._prefix)]
         if foreign:
             await self._subscriptions.follow(foreign)
         fates = [self._outcomes.expect(request) for request in requests]
-        answers = await self._submitter.submit(requests)
+        answers = await send(requests)
         return tuple(map(self._marked, answers, fates))
 
     def _marked(self, answer: Answer, fate: Fate) -> Answer:
@@ -206,10 +209,10 @@ class Connected:
             self._outcomes.settle(fate, answer.outcome)
         return evolve(answer, fate=fate)
 
-    async def _watch(self, wanted: dict[str, Any], *, mine: bool) -> Watch:
+    async def _watch(self, wanted: dict[str, Any], *, mine: bool, after: int | None) -> Watch:
         await self._follow(self._answers)  # while there is room for it: without it nothing can be submitted
-        watch = Watch(self._unwatch)
-        subscription = Subscription(wanted, mine, watch.tell, watch.missed)
+        watch = Watch(self._unwatch, after)
+        subscription = Subscription(wanted, mine, watch.tell, watch.missed, True, after)
         self._watches[watch] = subscription
         try:
             await self._follow(subscription)

@@ -86,12 +86,14 @@ class Lifeline:
         self._waiting.append(waiting)
         return await waiting
 
-    def call(self, patience: float, command: type[Command], **values: Any) -> Deferred[dict[str, Any]]:
+    def call(self, patience: float | None, command: type[Command], **values: Any) -> Deferred[dict[str, Any]]:
         """
         Call, and call again on the next line if this one is lost first.
+
+        :param patience: None: without end.
         """
         calling = Deferred.fromCoroutine(self._call(command, values))
-        return self.within(patience, calling, command.commandName.decode())
+        return calling if patience is None else self.within(patience, calling, command.commandName.decode())
 
     def within(self, patience: float, deferred: Deferred[Any], what: str) -> Deferred[Any]:
         """

@@ -15,7 +15,7 @@ from twisted.protocols.amp import Command
 
 from powercoord.api.calls import CallFailed, LinkLost
 from powercoord.api.extensions import Query
-from powercoord.api.forms import action_from
+from powercoord.api.forms import action_from, wanted_from
 from powercoord.client.errors import error_of
 from powercoord.client.lifeline import Lifeline
 from powercoord.client.line import Form, Line
@@ -98,7 +98,7 @@ def status_from(form: Form) -> NodeStatus:
     """
     A node's status in a form.
     """
-    in_play = form.get("in_play")
+    in_play, wanted = form.get("in_play"), form.get("wanted")
     return NodeStatus(
         name=form["name"],
         driver=form["driver"],
@@ -108,6 +108,8 @@ def status_from(form: Form) -> NodeStatus:
         text=form.get("text", ""),
         in_play=None if in_play is None else action_from(in_play),
         waiting=tuple(action_from(action) for action in form.get("waiting", ())),
+        wanted=None if wanted is None else wanted_from(wanted),
+        drifted=form.get("drifted", False),
     )
 
 

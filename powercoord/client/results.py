@@ -12,7 +12,8 @@ from attrs import field, frozen
 
 from powercoord.entries import Entry
 from powercoord.errors import PowercoordError
-from powercoord.model import Disposition, Outcome, PowerState
+from powercoord.model import Disposition, Goal, Outcome, PowerState, Wanted
+from powercoord.stages import Stage
 from powercoord.views import ActionView
 
 
@@ -68,7 +69,9 @@ class Reading:
 @frozen(kw_only=True)
 class NodeStatus:
     """
-    A node as the registry sees it: what was seen last, and its lane.
+    A node as the registry sees it: what was seen last, its lane, and what is wanted of it.
+
+    :param drifted: whether it is at rest with other power than is wanted.
     """
 
     name: str
@@ -79,6 +82,22 @@ class NodeStatus:
     text: str = ""
     in_play: ActionView | None = None
     waiting: tuple[ActionView, ...] = ()
+    wanted: Wanted | None = None
+    drifted: bool = False
+
+
+@frozen
+class Desired:
+    """
+    The power that a region wants of a node.
+
+    :param sequence: the region's own counter for it; one lower than the last
+        accepted is refused as `Stale`.
+    """
+
+    node: str
+    goal: Goal
+    sequence: int | None = None
 
 
 @frozen(kw_only=True)
@@ -101,6 +120,19 @@ class ServerInfo:
 
     ident: str
     draining: str | None = None
+
+
+@frozen(kw_only=True)
+class Pulse:
+    """
+    A coordinator's answer to Ping.
+
+    :param reason: why it takes no new changes, if it does not.
+    """
+
+    stage: Stage | None = None
+    accepting: bool = True
+    reason: str = ""
 
 
 @frozen

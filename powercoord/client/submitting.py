@@ -12,13 +12,13 @@ from attrs import define
 
 from powercoord.api.arguments import dump
 from powercoord.api.batch import MAX_ITEMS
-from powercoord.api.extensions import Submit
-from powercoord.api.pages import fill
+from powercoord.api.extensions import Reconcile, Submit
+from powercoord.api.pages import fill, joined
 from powercoord.client.errors import error_of
 from powercoord.client.lifeline import Lifeline
 from powercoord.client.results import Accepted, Answer, Refused
 from powercoord.forms import Form, outcome_from, request_form
-from powercoord.model import Disposition, Request
+from powercoord.model import Disposition, Request, Verb
 
 ROOM = 58_000
 
@@ -43,6 +43,19 @@ class Submitter:
             answers += [_answer(request, form) for request, form in zip(sent, forms, strict=True)]
         return answers
 
+    async def reconcile(self, reconcile_id: str, requests: Sequence[Request]) -> list[Answer]:
+        """
+        One answer for each, sent as what is wanted.
+        """
+        answers: list[Answer] = []
+        while sent := requests[len(answers) : len(answers) + MAX_ITEMS]:
+            items = fill(map(_desire, sent), ROOM)
+            values = {"reconcile_id": reconcile_id, "items": joined(items), "requester": sent[0].requester}
+            said = await self._lifeline.call(self._patience, Reconcile, **values)
+            forms = [*said["answers"], *(said["rest"] or ())]
+            answers += [_answer(*each) for each in zip(sent[: len(items)], forms, strict=True)]
+        return answers
+
 
 def batches(requests: Sequence[Request]) -> Iterator[tuple[bytes, Sequence[Request]]]:
     """
@@ -60,6 +73,11 @@ def batches(requests: Sequence[Request]) -> Iterator[tuple[bytes, Sequence[Reque
         shared = dump(common)[1:-1]
         yield b'{%b"items":[%b]}' % (shared and shared + b",", b",".join(fitting)), chunk[: len(fitting)]
         begin += len(fitting)
+
+
+def _desire(request: Request) -> bytes:
+    form: Form = {"node": request.node, "state": "on" if request.verb is Verb.ON else "off"}
+    return dump(form if request.sequence is None else form | {"sequence": request.sequence})
 
 
 def _form(request: Request) -> Form:

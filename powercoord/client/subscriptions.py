@@ -31,12 +31,16 @@ class Subscription:
     :param tell: told events; may answer with a Deferred that fires when it
         can take more.
     :param missed: told that events were missed, and why.
+    :param resumes: whether what happens while there is no line is told later.
+    :param cursor: the number of the last event that was told.
     """
 
     wanted: Form
     mine: bool
     tell: Callable[[Sequence[Form]], Deferred[None] | None]
     missed: Callable[[str], None]
+    resumes: bool = False
+    cursor: int | None = None
     number: int | None = field(default=None, init=False)
     made: bool = field(default=False, init=False)
     waiting: list[Deferred[None]] = field(factory=list, init=False)
@@ -110,8 +114,8 @@ class Subscriptions:
             self._made, self._not_made, callbackArgs=(subscription,), errbackArgs=(subscription,)
         )
 
-    def _made(self, _: None, subscription: Subscription) -> None:
-        if subscription.made:
+    def _made(self, resumed: bool, subscription: Subscription) -> None:
+        if subscription.made and not resumed:
             subscription.missed(self._lifeline.trouble)
         subscription.made = True
         waiting, subscription.waiting = subscription.waiting, []
@@ -132,20 +136,41 @@ class Subscriptions:
         for deferred in waiting:
             deferred.errback(error)
 
-    async def _make(self, line: Line, subscription: Subscription) -> None:
-        number = (await line.link.call(Subscribe, filter=subscription.wanted))["subscription"]
+    async def _make(self, line: Line, subscription: Subscription) -> bool:
+        """
+        Subscribe, if possible from where the last line was lost; returns whether it was.
+        """
+        number, resumed = await self._subscribe(line, subscription)
         subscription.number = number
         line.events[number] = lambda forms: self._tell(subscription, forms)
         followed = list(subscription.followed)
         for index in range(0, len(followed), CHUNK):
             await line.link.call(Follow, subscription=number, requests=followed[index : index + CHUNK])
+        return resumed
+
+    async def _subscribe(self, line: Line, subscription: Subscription) -> tuple[int, bool]:
+        wanted, after = subscription.wanted, subscription.cursor
+        if after is not None:
+            try:
+                said = await line.link.call(Subscribe, filter=wanted, after=after)
+            except CallFailed as error:
+                if not (subscription.made and error.code == "BadRequest"):
+                    raise
+                self._log.info("events were missed: {reason}", reason=error.text)
+                subscription.cursor = None
+            else:
+                return said["subscription"], True
+        return (await line.link.call(Subscribe, filter=wanted))["subscription"], False
 
     def _tell(self, subscription: Subscription, forms: Sequence[Form]) -> Deferred[None] | None:
         for form in forms:
             if form["event"] == "lagged":
-                subscription.missed(f"{form['dropped']} events came faster than they were read")
+                lost = f"{form['dropped']} events came faster than they were read"
+                subscription.missed(form.get("text", lost))
             elif form["event"] == "answered":
                 subscription.followed.discard(form["request_id"])
+        if subscription.resumes and forms:
+            subscription.cursor = forms[-1].get("number", subscription.cursor)
         return subscription.tell([form for form in forms if form["event"] != "lagged"])
 
     def _gone(self, failure: Failure) -> None:

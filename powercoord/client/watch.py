@@ -26,10 +26,14 @@ class Watch:
     It goes on over lost connections; what was missed, there or by reading too
     slowly, stands in the stream as one `Lagged`.  It ends with `stop` and with
     the client's `close`.
+
+    :param cursor: the number of the last event that was taken from it; what
+        happened after that can be had by another watch, with ``after``.
     """
 
     _on_stop: Callable[[Watch], None]
-    _events: deque[WatchEvent] = field(factory=deque, init=False)
+    cursor: int | None = None
+    _events: deque[tuple[int | None, WatchEvent]] = field(factory=deque, init=False)
     _ended: bool = field(default=False, init=False)
     _reader: Deferred[None] | None = field(default=None, init=False)
     _full: Deferred[None] | None = field(default=None, init=False)
@@ -54,7 +58,8 @@ class Watch:
                 self._reader = None
         if not self._events:
             raise StopAsyncIteration
-        event = self._events.popleft()
+        number, event = self._events.popleft()
+        self.cursor = number or self.cursor
         if self._full is not None and len(self._events) <= ENOUGH // 2:
             full, self._full = self._full, None
             full.callback(None)
@@ -74,7 +79,7 @@ class Watch:
         """
         Take a page of events; answers with a Deferred when that is enough for now.
         """
-        self._events.extend(map(event_from, forms))
+        self._events.extend((form.get("number"), event_from(form)) for form in forms)
         self._wake()
         if len(self._events) <= ENOUGH or self._ended:
             return None
@@ -85,7 +90,7 @@ class Watch:
         """
         Put a `Lagged` into the stream.
         """
-        self._events.append(Lagged(reason))
+        self._events.append((None, Lagged(reason)))
         self._wake()
 
     def _wake(self) -> None:
