@@ -29,7 +29,7 @@ SELECT request.number, request.action, accepted.body, answered.body FROM request
 JOIN entry AS accepted ON accepted.number = request.number
 LEFT JOIN entry AS answered ON answered.number = request.answer
 """
-_ANSWERED = " WHERE request_id IN (SELECT value FROM json_each(?)) AND answer IS NOT NULL"
+_ANSWERED = " WHERE request.request_id IN (SELECT value FROM json_each(?)) AND answer IS NOT NULL"
 _OF_NODES = """
     WHERE request.number IN (
         SELECT number FROM request WHERE node IN (SELECT value FROM json_each(?)) AND number < ?

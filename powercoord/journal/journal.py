@@ -29,7 +29,7 @@ from powercoord.journal.history import History
 from powercoord.journal.interfaces import IWorker
 from powercoord.journal.known import KnownIds
 from powercoord.journal.loading import Loaded
-from powercoord.journal.rows import body
+from powercoord.journal.rows import body, document
 from powercoord.journal.store import Store
 
 _log = Logger(namespace="powercoord.journal")
@@ -136,8 +136,8 @@ class SqliteJournal:
             return
         self._writing = True
         first = batch[0].last - len(batch[0].bodies) + 1
-        document = f"[{','.join(text for each in batch for text in each.bodies)}]"
-        written = self._worker.do(partial(self._store.write, first, document))
+        text = document(text for each in batch for text in each.bodies)
+        written = self._worker.do(partial(self._store.write, first, text))
         written.addCallbacks(self._durable, self._failed, callbackArgs=(batch,), errbackArgs=(batch,))
         written.addErrback(_log_fault)
 

@@ -80,7 +80,7 @@ def _left(connection: sqlite3.Connection) -> Iterable[Left]:
     entries: defaultdict[str, list[Entry]] = defaultdict(list)
     for action, number, body in connection.execute(
         "SELECT action.id, entry.number, entry.body FROM action JOIN entry ON entry.action = action.id"
-        " ORDER BY entry.number"
+        " WHERE entry.number >= action.number ORDER BY entry.number"
     ):
         entries[action].append(numbered(number, body).entry)
     pending = _pending(connection)

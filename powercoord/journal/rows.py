@@ -6,6 +6,7 @@ Entries as the rows they are kept in.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -41,6 +42,13 @@ def body(entry: Entry) -> str:
     :raises ValueError: JSON has no words for it.
     """
     return _encode(event_form(entry))
+
+
+def document(bodies: Iterable[str]) -> str:
+    """
+    What `WRITE` takes: a JSON array of entries.
+    """
+    return f"[{','.join(bodies)}]"
 
 
 def numbered(number: int, text: str) -> Numbered:

@@ -15,10 +15,11 @@ from attrs import define, field
 
 from powercoord.errors import JournalUnavailable
 from powercoord.journal.faults import unavailable
-from powercoord.journal.loading import Loaded, load
+from powercoord.journal.loading import Loaded, load, newest
+from powercoord.journal.mending import owed
 from powercoord.journal.migrating import migrate, steps
 from powercoord.journal.place import Place
-from powercoord.journal.rows import WRITE
+from powercoord.journal.rows import WRITE, body, document
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -49,6 +50,7 @@ class Store:
         try:
             self._connection = connection = self._connect()
             self._begin(connection)
+            self._mend(connection)
             return load(connection, self._notes)
         except (sqlite3.Error, OSError) as error:
             self._let_go()
@@ -107,6 +109,11 @@ class Store:
             (self._instance, boot, os.getpid(), self._now().isoformat()),
         )
         self._run = cursor.lastrowid or 0
+
+    def _mend(self, connection: sqlite3.Connection) -> None:
+        answers = owed(connection, self._now())
+        text = document(body(each) for each in answers)
+        connection.execute(WRITE, (newest(connection) + 1, self._run, text))
 
     def _let_go(self) -> None:
         if self._connection is not None:
