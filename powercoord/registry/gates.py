@@ -69,6 +69,7 @@ class _Endpoint:
     One endpoint: which of its nodes are being talked to, and who waits.
     """
 
+    driver: str
     limit: int
     admitting: bool = False
     talking: set[str] = field(factory=set)
@@ -107,13 +108,22 @@ class EndpointGate:
     _endpoints: dict[str, _Endpoint] = field(factory=dict, init=False)
     _order: count[int] = field(factory=count, init=False)
 
+    def limit(self, limits: Mapping[str, int]) -> None:
+        """
+        Let other limits hold from now on.
+        """
+        self._limits = limits
+        for name, endpoint in list(self._endpoints.items()):
+            endpoint.limit = limits.get(endpoint.driver, 1)
+            self._admit(name, endpoint)
+
     def acquire(self, target: Target, priority: Priority) -> Deferred[Slot]:
         """
         Fires with a slot; cancel it to leave the queue.
         """
         endpoint = self._endpoints.get(target.endpoint)
         if endpoint is None:
-            endpoint = _Endpoint(self._limits.get(target.driver, 1))
+            endpoint = _Endpoint(target.driver, self._limits.get(target.driver, 1))
             self._endpoints[target.endpoint] = endpoint
         granted: Deferred[Slot] = Deferred(lambda _: None)
         heappush(endpoint.waiting, (priority, next(self._order), _AtEndpoint(target.selector, granted)))

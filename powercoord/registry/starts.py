@@ -91,6 +91,17 @@ class StartGate:
         timer = self._clock.callLater(settle, settled)
         self._settling[timer] = slot
 
+    def limit(self, fleet: Limit, groups: Mapping[str, Limit]) -> None:
+        """
+        Let other limits hold from now on, for those who wait, too.
+
+        A group that had no limit when somebody came to wait is not looked at
+        for them.
+        """
+        self._fleet, self._groups = fleet, groups
+        self._freed.update(self._blocked)
+        self._admit()
+
     def stop(self) -> None:
         """
         Settle no more: give back what is held for that.
@@ -167,7 +178,7 @@ class StartGate:
         if not line:
             del self._lines[groups]
         elif (blocker := self._blocker(groups)) is not None or line[0].order != since:
-            self._block(groups, blocker or name)
+            self._block(groups, name if blocker is None else blocker)
         else:
             first = line.popleft()
             if line:

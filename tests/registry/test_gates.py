@@ -41,6 +41,21 @@ class EndpointTests(SynchronousTestCase):
             self.granted.remove(waiting[0])
             self.successResultOf(waiting[0]).release()
 
+    def test_other_limits(self) -> None:
+        """
+        A limit that is raised lets in those who wait; a lower one takes nobody's place away.
+        """
+        self.granted = [self.ask(name) for name in ("a", "b", "c")]
+        self.gate.limit({"fake": 2})
+        self.assertEqual(["a", "b"], self.order)
+
+        self.gate.limit({})
+        self.successResultOf(self.granted[0]).release()
+        self.assertEqual(["a", "b"], self.order)
+        self.successResultOf(self.granted[1]).release()
+
+        self.assertEqual(["a", "b", "c"], self.order)
+
     def test_offs_first_and_queries_last(self) -> None:
         """
         Offs go before other changes, these before queries, and equals in the order they came.

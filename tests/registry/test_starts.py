@@ -51,6 +51,40 @@ class StartTests(SynchronousTestCase):
         self.assertEqual(3, gate.starting())
         self.successResultOf(third)
 
+    def test_group_with_room_in_a_full_fleet(self) -> None:
+        """
+        Who waited for a group that has room now waits for the fleet, if that has been filled by an older one.
+        """
+        gate = self.gate(Limit(2), rack=Limit(1))
+        held = [self.ask(gate, "a", "rack"), self.ask(gate, "b")]
+        self.ask(gate, "c")
+        self.ask(gate, "d", "rack")
+
+        self.successResultOf(held[0]).release()
+        self.assertEqual(["a", "b", "c"], self.order)
+        self.successResultOf(held[1]).release()
+
+        self.assertEqual(["a", "b", "c", "d"], self.order)
+
+    def test_other_limits(self) -> None:
+        """
+        A limit that is raised lets in those who wait; a lower one takes nobody's place away.
+        """
+        gate = self.gate(Limit(3), rack=Limit(1))
+        held = [self.ask(gate, name, "rack") for name in ("a", "b", "c", "d")]
+        gate.limit(Limit(3), {"rack": Limit(2)})
+        self.assertEqual(["a", "b"], self.order)
+
+        gate.limit(Limit(1), {})
+        self.successResultOf(held[0]).release()
+        self.assertEqual(["a", "b"], self.order)
+        self.successResultOf(held[1]).release()
+        self.assertEqual(["a", "b", "c"], self.order)
+        gate.limit(Limit(), {})
+
+        self.assertEqual(["a", "b", "c", "d"], self.order)
+        self.assertEqual(2, gate.starting())
+
     def test_fleet_limit(self) -> None:
         """
         The fleet's limit holds over all groups, and the oldest goes first whatever its group.
