@@ -224,7 +224,9 @@ class Wanted:
     cancels or resolves the action that was to bring it about takes it back.
 
     :param since: when the request was accepted.
-    :param action: the action that was to bring it about, at first.
+    :param action: the action that is to bring it about; a later one may take its place.
+    :param escalate: whether a hard off may bring it about, too; not if a
+        soft-off was asked for that must not be forced.
     """
 
     goal: Goal
@@ -234,6 +236,7 @@ class Wanted:
     requester: str = ""
     door: str = ""
     sequence: int | None = None
+    escalate: bool = True
 
 
 @frozen
