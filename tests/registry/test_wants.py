@@ -484,11 +484,11 @@ class DriftTests(SynchronousTestCase):
         stage.full = True
         stage.see(OFF)
         stage.see(ON)
+        self.assertEqual([], stage.clock.getDelayedCalls())
         stage.full = False
         stage.turn(100)
 
         self.assertEqual([], stage.drifts())
-        self.assertEqual([], stage.clock.getDelayedCalls())
 
     def test_not_configured(self) -> None:
         """
@@ -640,6 +640,35 @@ class EnforcingTests(SynchronousTestCase):
         self.assertEqual(1, len(self.stage.asked))
         self.stage.turn(2)
         self.assertEqual(2, len(self.stage.asked))
+
+    def test_held_too_briefly(self) -> None:
+        """
+        A node that held only for a moment has not held, however long the next try takes.
+        """
+        self.stage.see(OFF)
+        self.stage.turn(1)
+        self.brought_back()
+        self.stage.turn(10)
+        self.stage.see(OFF)
+        self.stage.turn(300)
+        self.assertEqual([0, 61], self.stage.asked_at())
+
+        self.stage.end("e2", FAILED)
+        self.stage.turn(119)
+        self.assertEqual([0, 61], self.stage.asked_at())
+
+    def test_another_wish(self) -> None:
+        """
+        What somebody else wants has patience of its own.
+        """
+        self.stage.see(OFF)
+        self.stage.turn(1)
+        self.brought_back()
+        self.stage.reach(Goal.OFF, action="a2")
+        self.stage.see(ON)
+        self.stage.turn(1)
+
+        self.assertEqual([Verb.ON, Verb.OFF], [request.verb for _, request in self.stage.asked])
 
     def test_begins_anew(self) -> None:
         """
@@ -828,12 +857,12 @@ class LookingTests(SynchronousTestCase):
         """
         What a person has declared settled is not asked about.
         """
-        for together in (True, False):
+        declared, over = resolved("a1"), ended("a1", LOST)
+        for parts in ([[declared, over]], [[over, declared]], [[declared], [over]], [[over], [declared]]):
             stage = Stage()
             stage.accept(Verb.ON, "a1")
             stage.see(UNKNOWN)
-            entries: list[Entry] = [resolved("a1"), ended("a1", LOST)]
-            for part in [entries] if together else [[entry] for entry in entries]:
+            for part in parts:
                 stage.publish(*part)
             stage.busy.clear()
             stage.turn(5000)
