@@ -69,10 +69,10 @@ class OnDriftTests(SynchronousTestCase):
         """
         Of two groups that say different things none decides.
         """
-        text = "nodes.n1.groups: group 'one' says 'flag', group 'two' says 'enforce'; say on_drift here to decide"
+        text = "group 'one' says 'flag', group 'two' says 'enforce'; say on_drift here to decide"
         found = read(nodes("", FLAG, ENFORCE)).mistakes
 
-        self.assertEqual([f"pc.toml:11: {text}"], [str(mistake) for mistake in found])
+        self.assertEqual([f"pc.toml:11: nodes.n1.groups: {text}"], [str(mistake) for mistake in found])
 
     def test_cannot_be_read(self) -> None:
         """

@@ -14,6 +14,7 @@ it begins anew.
 It is a request like any other, with two differences.  It never takes
 another's place and never waits behind one (`Policy.REJECT`): what a caller
 asked for meanwhile is what is wanted now.  And it does not change who wanted it.
+Whoever wanted a soft-off that may not be forced gets no other.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from twisted.python.failure import Failure
 
 from powercoord.errors import RequestRefused
 from powercoord.interfaces import ITicket
-from powercoord.model import Policy, Request, Verb
+from powercoord.model import Goal, Policy, Request, Verb, Wanted
 from powercoord.registry.drift_alarms import Alarms
 from powercoord.registry.wants_projection import ENFORCING
 
@@ -63,7 +64,8 @@ class Enforcing:
     """
     Asks for the wanted power of nodes that have drifted; see note [Bringing back].
 
-    :param verb: what would bring a node back now; None if nothing is to be done.
+    :param to_bring_back: what is wanted of a node that is to be brought back
+        now; None if nothing is to be done.
     :param trouble: why nothing can be written just now, else None.
     """
 
@@ -72,7 +74,7 @@ class Enforcing:
     submit: Callable[[Request], Deferred[ITicket]]
     new_id: Callable[[], str]
     trouble: Callable[[], str | None]
-    verb: Callable[[str], Verb | None]
+    to_bring_back: Callable[[str], Wanted | None]
     alarms: Alarms = field(init=False)
     _tries: dict[str, _Tries] = field(factory=dict, init=False)
 
@@ -120,15 +122,16 @@ class Enforcing:
         return self.jitter(max(0.0, tries.last + tries.pause - now))
 
     def _bring_back(self, name: str) -> None:
-        verb = self.verb(name)
-        if verb is None:
+        wanted = self.to_bring_back(name)
+        if wanted is None:
             return
         if self.trouble() is not None:
             self.alarms.set(name, self.jitter(SHORTEST_PAUSE))
             return
         self._note(name)
-        submitted = maybeDeferred(self.submit, self._request(name, verb))
-        submitted.addCallbacks(_log_begun, self._refused, (name, verb), errbackArgs=(name,))
+        request = self._request(name, wanted)
+        submitted = maybeDeferred(self.submit, request)
+        submitted.addCallbacks(_log_begun, self._refused, (request,), errbackArgs=(name,))
         submitted.addErrback(_log_fault, name)
 
     def _note(self, name: str) -> None:
@@ -139,10 +142,11 @@ class Enforcing:
             tries.last = self.clock.seconds()
             tries.pause = min(2 * tries.pause, LONGEST_PAUSE)
 
-    def _request(self, name: str, verb: Verb) -> Request:
+    def _request(self, name: str, wanted: Wanted) -> Request:
         return Request(
             node=name,
-            verb=verb,
+            verb=_verb(wanted),
+            escalate=wanted.escalate,
             request_id=f"{ENFORCING}-{self.new_id()}",
             policy=Policy.REJECT,
             requester="powercoord",
@@ -159,8 +163,15 @@ class Enforcing:
             self.alarms.set(name, self.jitter(self._tries[name].pause))
 
 
-def _log_begun(ticket: ITicket, name: str, verb: Verb) -> None:
-    _log.info("{node} has drifted: {verb} ({action})", node=name, verb=verb.value, action=ticket.action)
+def _verb(wanted: Wanted) -> Verb:
+    if wanted.goal is Goal.ON:
+        return Verb.ON
+    return Verb.OFF if wanted.escalate else Verb.SOFT_OFF
+
+
+def _log_begun(ticket: ITicket, request: Request) -> None:
+    verb = request.verb.value
+    _log.info("{node} has drifted: {verb} ({action})", node=request.node, verb=verb, action=ticket.action)
 
 
 def _log_fault(failure: Failure, name: str) -> None:

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from powercoord.entries import Accepted, Ended, Entry, Followed, Observed, Resolved
 from powercoord.interfaces import ITicket
-from powercoord.model import Goal, Node, Observation, OnDrift, PowerState, Request, Unknown, Verb, Wanted
+from powercoord.model import Goal, Node, Observation, OnDrift, PowerState, Request, Unknown, Wanted
 from powercoord.registry.drift_alarms import Alarms
 from powercoord.registry.drift_enforcing import Enforcing
 from powercoord.registry.drift_episodes import Episodes
@@ -83,7 +83,7 @@ class Wants:
             submit=self.submit,
             new_id=self.new_id,
             trouble=self.trouble,
-            verb=self._verb_back,
+            to_bring_back=self._to_bring_back,
         )
 
     def begin(self, wanted: Mapping[str, Wanted]) -> None:
@@ -224,20 +224,17 @@ class Wants:
             self._told(name)
 
     def _told(self, name: str) -> None:
-        if self._verb_back(name) is not None:
+        if self._to_bring_back(name) is not None:
             self._enforcing.drifted(name)
 
     def _enforced(self, name: str) -> bool:
         node = self.find(name)
         return node is not None and node.on_drift is OnDrift.ENFORCE
 
-    def _verb_back(self, name: str) -> Verb | None:
+    def _to_bring_back(self, name: str) -> Wanted | None:
         """
-        What would bring a node back, if that is to be done.
+        What is wanted of a node, if it has drifted and that is to be enforced.
         """
-        wanted = self._wanted.get(name)
-        if wanted is None or not self._episodes.is_told(name):
+        if not self._episodes.is_told(name) or not self.drifted(name) or not self._enforced(name):
             return None
-        if not self.drifted(name) or not self._enforced(name):
-            return None
-        return Verb.ON if wanted.goal is Goal.ON else Verb.OFF
+        return self._wanted.get(name)

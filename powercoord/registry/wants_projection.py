@@ -73,4 +73,5 @@ def _accepted(before: Wanted | None, entry: Accepted) -> Wanted | None:
         requester=request.requester,
         door=request.door,
         sequence=request.sequence,
+        escalate=request.escalate or request.verb is not Verb.SOFT_OFF,
     )

@@ -614,6 +614,19 @@ class EnforcingTests(SynchronousTestCase):
 
         self.assertEqual([Verb.OFF], [request.verb for _, request in self.stage.asked])
 
+    def test_never_forced(self) -> None:
+        """
+        Whoever wanted a soft-off that may not be forced gets no other.
+        """
+        for escalate, verb in ((False, Verb.SOFT_OFF), (True, Verb.OFF)):
+            stage = Stage({"n1": OnDrift.ENFORCE})
+            stage.publish(accepted(Verb.SOFT_OFF, escalate=escalate), ended("a1", DONE))
+            stage.see(ON)
+            stage.turn(1)
+            ((_, request),) = stage.asked
+
+            self.assertEqual((verb, escalate), (request.verb, request.escalate))
+
     def test_backs_off(self) -> None:
         """
         A node that drifts at once each time is left alone for twice as long each time, and at most an hour.
