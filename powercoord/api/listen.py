@@ -96,12 +96,15 @@ def clear_stale(endpoint: str) -> None:
 class AmpListener(Service):
     """
     Listens on endpoints; stops by listening no more, and then parting from every peer.
+
+    :param endpoint: makes an endpoint of a string, if not as Twisted does.
     """
 
     _reactor: Any
     _endpoints: Sequence[str]
     _reception: Reception
     _insecure: bool = False
+    _endpoint: Callable[[str], Any] | None = None
     ports: list[IListeningPort] = field(factory=list, init=False)
     _certificates: list[Certificates] = field(factory=list, init=False)
     _log: Logger = field(factory=Logger, init=False)
@@ -170,17 +173,17 @@ class AmpListener(Service):
             text = guarded(endpoint, secret=it.secret is not None, insecure=self._insecure)
             try:
                 clear_stale(text)
-                port = await self._endpoint(text).listen(Door(self._reception))
+                port = await self._made(text).listen(Door(self._reception))
             except Exception as error:
                 await self._stop_accepting()
                 raise ConfigError(f"cannot listen on {endpoint}: {error}") from error
             self.ports.append(port)
             self._log.info("listening for AMP on {endpoint}", endpoint=endpoint)
 
-    def _endpoint(self, text: str) -> Any:
+    def _made(self, text: str) -> Any:
         kind, *parts = _SEPARATOR.split(text)
         if kind != "ssl":
-            return serverFromString(self._reactor, text)
+            return self._endpoint(text) if self._endpoint else serverFromString(self._reactor, text)
         options = dict(_named(part) for part in parts[1:])
         endpoint = TlsEndpoint.of(parts[0] if parts else "", options, self._reactor)
         self._certificates.append(endpoint.certificates)
