@@ -45,6 +45,11 @@ class Wants:
     the lane knows that it is at rest, so nodes are judged in the next turn of
     the reactor.
 
+    # Note [Held up]
+
+    It begins as if paused: drift is told, but no read and no request is made,
+    and no timer waits for one, until `resume`, when the service serves.
+
     :param find: the node as it is configured now; asked each time.
     :param last: what was last seen of a node.
     :param at_rest: whether nothing is in play or waiting on a node.
@@ -85,6 +90,7 @@ class Wants:
             trouble=self.trouble,
             to_bring_back=self._to_bring_back,
         )
+        self.pause()
 
     def begin(self, wanted: Mapping[str, Wanted]) -> None:
         """
@@ -162,7 +168,7 @@ class Wants:
 
     def resume(self) -> None:
         """
-        Go on with what `pause` held up.
+        Begin, or go on with what `pause` held up; see note [Held up].
         """
         self._looks.alarms.resume()
         self._enforcing.alarms.resume()

@@ -91,6 +91,7 @@ class Stage:
 
     def __attrs_post_init__(self) -> None:
         self.wants = self.new()
+        self.wants.resume()
 
     def new(self) -> Wants:
         """
@@ -511,11 +512,13 @@ class DriftTests(SynchronousTestCase):
 
 
 class BeginningTests(SynchronousTestCase):
-    def restarted(self, stage: Stage) -> Wants:
+    def restarted(self, stage: Stage, *, serving: bool = True) -> Wants:
         wanted = {name: each for name in stage.nodes if (each := stage.wants.of(name)) is not None}
         stage.wants.stop()
         stage.wants = stage.new()
         stage.wants.begin(wanted)
+        if serving:
+            stage.wants.resume()
         return stage.wants
 
     def test_known(self) -> None:
@@ -562,6 +565,22 @@ class BeginningTests(SynchronousTestCase):
 
         self.assertEqual(["n1", "n2"], [name for _, name in stage.reads])
         self.assertEqual([Verb.ON], [request.verb for _, request in stage.asked])
+
+    def test_not_before_serving(self) -> None:
+        """
+        Until the service serves nothing is read nor brought back, but it is known what has drifted.
+        """
+        stage = Stage({"n1": OnDrift.ENFORCE})
+        stage.reach()
+        stage.states["n1"] = OFF
+        wants = self.restarted(stage, serving=False)
+        stage.turn(1000)
+        self.assertEqual((["n1"], [], []), (wants.drifting(), stage.reads, stage.asked))
+        self.assertEqual([], stage.clock.getDelayedCalls())
+
+        wants.resume()
+        stage.turn(1)
+        self.assertEqual((1, 1), (len(stage.reads), len(stage.asked)))
 
     def test_busy(self) -> None:
         """
