@@ -95,6 +95,11 @@ long: venv ## the property tests, searching for minutes instead of seconds
 	@POWERCOORD_HYPOTHESIS=long $(BIN)/python scripts/run_trial.py --result $(RESULTS)/long.json \
 	    --limit 0 --without tests.functional tests
 
+.PHONY: crashtest
+crashtest: venv peers ## kill the service at every write and at 200 random moments: ten minutes
+	@mkdir -p $(RESULTS)
+	@$(BIN)/python -m tests.crash --result $(RESULTS)/crash.json
+
 .PHONY: bench
 bench: venv peers ## measure, side by side with the peers
 	@$(BIN)/python -m benchmarks
