@@ -33,7 +33,7 @@ def unit_file() -> dict[str, str]:
     """
     Read the unit's settings; of one that stands there twice, the last.
     """
-    text = (ROOT / "contrib/powercoord.service").read_text(encoding="utf-8")
+    text = (ROOT / "packaging/systemd/powercoord.service").read_text(encoding="utf-8")
     return dict(re.findall(r"^(\w+)=(.*)$", text, re.MULTILINE))
 
 
