@@ -76,6 +76,7 @@ class Acceptance:
         """
         batch.touches(lane)
         lane.waiting.remove(action)
+        action.cancel_result = action.stopped_at()
         batch.entries.append(Ended(self._world.now(), action.node.name, action.id, outcome))
         batch.entries.extend(action.answer(waiter, outcome) for waiter in action.waiters)
         batch.ended.append((action, action.waiters))

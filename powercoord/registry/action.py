@@ -16,32 +16,27 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from powercoord.durable import Left
 from powercoord.entries import Answered, Entered, Entry
-from powercoord.errors import JournalUnavailable, PowerActionFail, PowercoordError
+from powercoord.errors import JournalUnavailable, PowerActionFail
 from powercoord.interfaces import IPowerAction
 from powercoord.model import (
-    Cancelled,
     CancelResult,
     Done,
     Failed,
     Goal,
-    How,
-    Interrupted,
     Node,
     Outcome,
     Phase,
-    PowerState,
-    Superseded,
-    Unknown,
     Verb,
-    Wait,
 )
 from powercoord.registry.audience import Audience
 from powercoord.registry.gates import Priority
+from powercoord.registry.halt import Halt
 from powercoord.registry.latechange import LateChanges
 from powercoord.registry.lattice import Seat, Wish
 from powercoord.registry.patience import Patience
-from powercoord.registry.steps import Expired, Steps, Stopped
+from powercoord.registry.steps import Steps
 from powercoord.registry.surroundings import Surroundings
 from powercoord.registry.waiters import Waiter
 from powercoord.views import ActionView
@@ -58,6 +53,8 @@ class PowerAction(ABC):
     :param late: what was sent before this action may still take effect (note
         [Late change]).
     :param expiry: fires when nobody waits any longer for its turn to come.
+    :param unwritten: why its end is not durable, if it is not.
+    :param past: what is known of it from before a restart.
     """
 
     priority: ClassVar[Priority] = Priority.CHANGE
@@ -73,28 +70,54 @@ class PowerAction(ABC):
     phase: Phase = field(default=Phase.QUEUED, init=False)
     half: str = field(default="", init=False)
     outcome: Outcome | None = field(default=None, init=False)
-    superseded_by: tuple[str, Verb] | None = field(default=None, init=False)
+    halt: Halt = field(factory=Halt, init=False)
+    past: Left | None = field(default=None, init=False)
     cancel_result: CancelResult = field(default=CancelResult.NOT_STARTED, init=False)
     patience: Patience = field(default=Patience(), init=False)
     expiry: IDelayedCall | None = field(default=None, init=False)
+    unwritten: JournalUnavailable | None = field(default=None, init=False)
     steps: Steps = field(init=False)
     _turn: float | None = field(default=None, init=False)
     _accepted: bool = field(default=False, init=False)
-    _cancelled_by: str | None = field(default=None, init=False)
-    _interrupted: str | None = field(default=None, init=False)
+    _resumed_at: float | None = field(default=None, init=False)
+    _not_taken_up: set[str] = field(factory=set, init=False)
     _cancel_timer: IDelayedCall | None = field(default=None, init=False)
     _quiet: Audience[CancelResult] | None = field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
+        self._take_hands()
+
+    def _take_hands(self) -> None:
         self.steps = Steps(self.world, self.node, self.priority, self.deadline, self.overdue, self.node.name)
+
+    def take_up(self, left: Left, turn: float | None) -> None:
+        """
+        It was begun before a restart, and goes on from there.
+
+        :param turn: when its turn came, in seconds on the clock.
+        """
+        self.past, self.durable = left, True
+        self.phase, self.half = left.phase, left.sent[-1] if left.sent else left.half
+        self.halt = Halt(superseded=left.superseded_by, cancelled=left.cancelled_by)
+        self._turn = turn
+        self._not_taken_up = set(left.sent)
+        self.steps.take_up(sent=bool(left.sent))
+
+    def belongs_to(self, node: Node) -> None:
+        """
+        Now it is known what its node is.
+        """
+        self.node = node
+        self._take_hands()
+        if self.past is not None:
+            self.steps.take_up(sent=bool(self.past.sent))
 
     @property
     def cancelling(self) -> bool:
         """
         Whether it was told to stop and is not quiet yet.
         """
-        told = self._cancelled_by is not None or self.superseded_by is not None
-        return told and self.outcome is None
+        return self.halt.told and self.outcome is None
 
     def seat(self) -> Seat:
         """
@@ -117,14 +140,26 @@ class PowerAction(ABC):
             since=self.since,
             deadline=self.world.now() + timedelta(seconds=max(0.0, remaining)),
             waiters=tuple(waiter.request for waiter in self.waiters),
-            superseded_by=self.superseded_by[0] if self.superseded_by else None,
+            superseded_by=self.halt.superseded[0] if self.halt.superseded else None,
         )
+
+    def turn_came(self) -> None:
+        """
+        The node's own time counts from here.
+        """
+        self._turn = self.world.clock.seconds()
 
     def turn(self) -> float:
         """
         When its turn came; now, if that is still to come: a queue is no failure.
         """
         return self.world.clock.seconds() if self._turn is None else self._turn
+
+    def resumed(self) -> float:
+        """
+        When it went on after the restart; now, if that is still to come.
+        """
+        return self.world.clock.seconds() if self._resumed_at is None else self._resumed_at
 
     def deadline(self) -> float:
         """
@@ -170,32 +205,16 @@ class PowerAction(ABC):
         goal = Goal.OFF if self.half in ("off", "soft") else Goal.ON
         return self.late.with_change(goal, self.world.clock.seconds() + self.node.timing.settle)
 
+    def stopped_at(self) -> CancelResult:
+        """
+        How far it has come, if it comes no further.
+        """
+        return self.steps.cancel_result(remained=self.remained())
+
+    @abstractmethod
     async def run(self) -> Outcome:
         """
         Do it; returns when it is quiet, however it went.  Never raises.
-        """
-        self.turn_came()
-        try:
-            outcome = await self.perform()
-        except Stopped:
-            outcome = None
-        except Expired:
-            outcome = self.expired()
-        except PowercoordError as error:
-            outcome = Failed(error.code, f"{self.node.name}: {error}", error.retryable)
-        except Exception:  # noqa: BLE001 - a fault of ours must end as an outcome, not as a stuck lane
-            _log.failure("fault in action {action} on {node}", action=self.id, node=self.node.name)
-            outcome = Unknown(f"{self.node.name}: fault in the coordinator; the log has the details")
-        self.cancel_result = self.steps.cancel_result(remained=self.remained())
-        return self._stopped_outcome() if outcome is None or self._cancelled_by is not None else outcome
-
-    @abstractmethod
-    async def perform(self) -> Outcome:
-        """
-        The recipe of this verb.
-
-        :raises Stopped: it was cancelled.
-        :raises PowercoordError: it cannot be done.
         """
 
     def remained(self) -> bool:
@@ -208,37 +227,62 @@ class PowerAction(ABC):
         """
         Stop; fires when it is quiet and says how far it had come.
         """
-        if self.outcome is not None and self.phase is Phase.DONE:
-            return succeed(self.cancel_result)
-        if self._quiet is None:
-            self._quiet = Audience()
-        quiet = self._quiet.join()
-        if self._cancelled_by is None and self.outcome is None:
-            self._cancelled_by = by
+        quiet = self.when_quiet()
+        if self.halt.cancelled is None and self.outcome is None:
+            self.halt.cancelled = by
             self.phase = Phase.CANCELLING
-            self._note(self.entered(Phase.CANCELLING, text=by))
-            self._cancel_timer = self.world.clock.callLater(self.node.timing.cancel, self._cancel_overdue)
-            self.steps.stop()
+            self._note(self.entered(Phase.CANCELLING, self.half, by))
+            self._stop()
         return quiet
 
     def supersede(self, by: str, verb: Verb) -> None:
         """
         Note who takes its place; what is in play is cancelled by the caller.
         """
-        self.superseded_by = (by, verb)
+        self.halt.superseded = (by, verb)
 
     def interrupt(self, text: str) -> None:
         """
-        The service stops: stop, and let the waiters hear that it was for this.
+        The service stops: stop here, to go on when it is back.
         """
-        self._interrupted = text
-        self.cancel(text)
+        self.halt.interrupted = text
+        self._stop()
+
+    def resolve(self, by: str, text: str) -> Deferred[CancelResult]:
+        """
+        Stop at once, whatever is on the wire, because a person says so.
+        """
+        quiet = self.when_quiet()
+        if self.outcome is None:
+            self.halt.resolved = (by, text)
+            self.steps.stop()
+            self.steps.tear_down()
+        return quiet
+
+    def when_quiet(self) -> Deferred[CancelResult]:
+        """
+        Fires when it is over, with how far it had come.
+        """
+        if self.outcome is not None and self.phase is Phase.DONE:
+            return succeed(self.cancel_result)
+        if self._quiet is None:
+            self._quiet = Audience()
+        return self._quiet.join()
+
+    def _stop(self) -> None:
+        """
+        Politely, and only for so long.
+        """
+        if self._cancel_timer is None:
+            self._cancel_timer = self.world.clock.callLater(self.node.timing.cancel, self._cancel_overdue)
+        self.steps.stop()
 
     def expired(self) -> Failed:
         """
         How it ends when its waiters' time was over before its turn came.
         """
         named = max((waiter.request.deadline or 0.0 for waiter in self.waiters), default=0.0)
+        named = named or self.node.timing.action
         text = f"{self.node.name}: the deadline of {named:g} s passed before its turn came; nothing was sent"
         return Failed(PowerActionFail.__name__, text, retryable=True, timeout=named)
 
@@ -247,7 +291,7 @@ class PowerAction(ABC):
         It ended waiting, and that did not become durable: it waits again.
         """
         self.outcome = None
-        self.superseded_by = None
+        self.halt.superseded = None
         self.waiters = waiters
         for waiter in waiters:
             waiter.unsettle()
@@ -275,51 +319,6 @@ class PowerAction(ABC):
         The entry for a phase.
         """
         return Entered(self.world.now(), self.node.name, self.id, phase, half, text)
-
-    async def enter(self, phase: Phase, half: str = "", text: str = "") -> None:
-        """
-        Enter a phase, once that is durable; nothing is begun that is not written.
-
-        What has begun is brought to its end, whatever becomes of the journal.
-        """
-        try:
-            await self.world.write([self.entered(phase, half, text)])
-        except JournalUnavailable as error:
-            if not self.steps.sent:
-                raise
-            _log.error("{action}: {phase} is not durable: {error}", action=self.id, phase=phase, error=error)
-        self.steps.check()
-        self.phase, self.half = phase, half
-
-    async def commanded(self) -> None:
-        """
-        The BMC accepted all there is to send: answer who asked for no more.
-        """
-        self._accepted = True
-        content = [waiter for waiter in self.waiters if waiter.request.wait is Wait.NONE]
-        if not content:
-            return
-        self.waiters = [waiter for waiter in self.waiters if waiter.request.wait is not Wait.NONE]
-        outcome = Done(How.COMMANDED, PowerState.UNKNOWN, Wait.NONE, "accepted by the BMC, not verified")
-        try:
-            await self.world.write([self.answer(waiter, outcome) for waiter in content])
-        except JournalUnavailable as error:
-            _log.error("answers of {action} are not durable: {error}", action=self.id, error=error)
-        for waiter in content:
-            waiter.tell()
-
-    def turn_came(self) -> None:
-        """
-        The node's own time counts from here.
-        """
-        self._turn = self.world.clock.seconds()
-
-    def _stopped_outcome(self) -> Outcome:
-        if self.superseded_by is not None:
-            return Superseded(*self.superseded_by, self.cancel_result)
-        if self._interrupted is not None:
-            return Interrupted(self._interrupted)
-        return Cancelled(self.cancel_result, self._cancelled_by or "")
 
     def _cancel_overdue(self) -> None:
         _log.warn(

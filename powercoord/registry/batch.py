@@ -105,7 +105,7 @@ class Batch:
         for action, waiters in self.ended:
             action.reopen(waiters)
         for action in self.cancels:
-            action.superseded_by = None
+            action.halt.superseded = None
         orphans = [orphan for move in reversed(self.moves) for orphan in _move_back(move)]
         for lane, before in self.before.items():
             lane.restore(before.waiting)

@@ -42,20 +42,40 @@ class PowerOff(Reaching):
         """
         Off unless it is; where its state cannot be read, off all the same.
         """
-        await self.enter(Phase.ADMITTED, "off")
+        if not self.begun_before("off"):
+            await self.enter(Phase.ADMITTED, "off")
         state = await self._try_read()
-        if state is PowerState.OFF and not self._on_may_come():
+        if state is PowerState.OFF and not self._on_may_come() and not self.steps.sent:
             return Done(How.ALREADY, PowerState.OFF)
         ended = await self.force_off()
         while ended is None and await self._came_back():
             ended = await self.force_off()
         return ended or Done(self.how(), PowerState.OFF)
 
+    def deadline(self) -> float:
+        """
+        An off that a restart has interrupted has one attempt, however late that is.
+        """
+        usual = super().deadline()
+        return usual if self.past is None else max(usual, self.resumed() + self.node.timing.force)
+
+    def expires(self) -> float | None:
+        """
+        Never, if a restart kept it from having its turn in time.
+        """
+        return super().expires() if self.past is None else None
+
     def how(self) -> How:
         """
         In which way it goes off.
         """
         return How.FORCED
+
+    async def took_effect(self, wanted: PowerState) -> bool:
+        """
+        If it cannot be seen it is sent again soon: an off does no harm twice.
+        """
+        return await self.steps.until(wanted, self.lost_limit())
 
     async def force_off(self) -> Outcome | None:
         """
@@ -120,13 +140,14 @@ class SoftOff(PowerOff):
         """
         if self.force_at() == inf:
             return self.patience.end(self.turn() + self.node.timing.soft)
-        return max(self.force_at(), self.turn()) + self.node.timing.force
+        begun = self.turn() if self.past is None else self.resumed()
+        return max(self.force_at(), begun) + self.node.timing.force
 
     def expires(self) -> float | None:
         """
         Never if it may be forced: a deadline that has passed is one to force at.
         """
-        return super().expires() if self.force_at() == inf else None
+        return self.patience.expiry() if self.force_at() == inf else None
 
     def join(self, waiter: Waiter) -> None:
         """
@@ -153,7 +174,7 @@ class SoftOff(PowerOff):
         """
         Ask, wait, then force (unless nobody wants it forced).
         """
-        if self.can(Command.SOFT):
+        if self.can(Command.SOFT) and not self._forced_before():
             if self._worth_asking() and await self._went_softly():
                 return None
             if self.force_at() == inf:
@@ -161,10 +182,20 @@ class SoftOff(PowerOff):
         self._way = How.FORCED
         return await super().force_off()
 
+    def _forced_before(self) -> bool:
+        return self.past is not None and Command.OFF.value in self.past.sent
+
     def _worth_asking(self) -> bool:
+        if self.sent_before("soft"):
+            return True
         return not self._soft_sent and self.force_at() > self.world.clock.seconds()
 
     async def _went_softly(self) -> bool:
+        if self.sent_before("soft"):
+            self.looked_after("soft")
+            self._soft_sent = True
+            await self.enter(Phase.VERIFYING, "soft")
+            return await self._goes_off()
         await self.enter(Phase.SENT, "soft")
         self._soft_sent = True
         try:
@@ -179,4 +210,7 @@ class SoftOff(PowerOff):
         if accepted:
             await self.commanded()
         await self.enter(Phase.VERIFYING, "soft")
+        return await self._goes_off()
+
+    async def _goes_off(self) -> bool:
         return await self.steps.until(PowerState.OFF, lambda: min(self.force_at(), self.deadline()))

@@ -20,13 +20,13 @@ class Patience:
     All in seconds on the clock.  A named time counts from the acceptance of
     the request that names it; the node's own time from the action's turn.
 
-    :param latest: the latest that anybody named; 0 if nobody did.
+    :param latest: the latest that anybody named; minus infinity if nobody did.
     :param own: whether anybody leaves it to the node's own time.
     :param force_at: the earliest that anybody named who lets it be forced.
     :param force_own: whether anybody lets it be forced at the node's own time.
     """
 
-    latest: float = 0.0
+    latest: float = -inf
     own: bool = False
     force_at: float = inf
     force_own: bool = False
@@ -48,7 +48,7 @@ class Patience:
         """
         When it must be over, if the node's own time ends at ``own``.
         """
-        return max(self.latest, own) if self.own or not self.latest else self.latest
+        return max(self.latest, own) if self.own or self.latest == -inf else self.latest
 
     def force(self, own: float) -> float:
         """
@@ -60,4 +60,4 @@ class Patience:
         """
         When nobody waits any longer, even if its turn has not come yet.
         """
-        return None if self.own or not self.latest else self.latest
+        return None if self.own or self.latest == -inf else self.latest

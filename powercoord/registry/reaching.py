@@ -25,11 +25,11 @@ from powercoord.model import (
     PowerState,
     Unknown,
 )
-from powercoord.registry.action import PowerAction
+from powercoord.registry.running import Running
 
 
 @define(eq=False, kw_only=True)
-class Reaching(PowerAction):
+class Reaching(Running):
     """
     What the verbs share: command a state, then see it.
     """
@@ -41,18 +41,33 @@ class Reaching(PowerAction):
         The command is given once.  It is given again only when its answer was
         lost and a read shows that it had no effect.
         """
+        if self.sent_before(command.value):
+            self.looked_after(command.value)
+            await self.enter(Phase.VERIFYING, command.value)
+            if await self.took_effect(wanted):
+                return None
+            if self.deadline() <= self.world.clock.seconds():
+                return self.unseen(wanted)
         for _ in range(1 + self.node.timing.retries):
             await self.enter(Phase.SENT, command.value)
             accepted = await self.steps.command(command)
             if accepted:
                 await self.commanded()
             await self.enter(Phase.VERIFYING, command.value)
-            limit = self.deadline if accepted else self._lost_limit()
+            limit = self.deadline if accepted else self.lost_limit()
             if await self.steps.until(wanted, limit):
                 return None
             if self.deadline() <= self.world.clock.seconds():
                 break
         return self.unseen(wanted)
+
+    async def took_effect(self, wanted: PowerState) -> bool:
+        """
+        Whether what may have been sent before a restart is seen, a little while given.
+        """
+        if await self.steps.patient_read() is wanted:
+            return True
+        return await self.steps.until(wanted, self.lost_limit())
 
     def unseen(self, wanted: PowerState) -> Outcome:
         """
@@ -65,20 +80,27 @@ class Reaching(PowerAction):
             return Failed(PowerUnverified.__name__, text, retryable=True, timeout=limit)
         return Unknown(f"{self.node.name}: commanded {wanted.value}, and not readable since: {seen.text}")
 
-    async def switch_on(self) -> Outcome | None:
+    async def switch_on(self, looked_at: float | None = None) -> Outcome | None:
         """
         Wait for the turn to start, set the boot device, bring it on.
+
+        One that may have been sent before a restart may be starting: it takes
+        its slot before anything else.
+
+        :param looked_at: when it was seen off; None: now.
         """
-        asked = self.world.clock.seconds()
+        asked = self.world.clock.seconds() if looked_at is None else looked_at
         slot = await self.steps.start_slot()
         seen = False
         try:
             self.may_start()
-            if self.world.clock.seconds() > asked and await self.steps.patient_read() is PowerState.ON:
-                return Done(How.EXTERNAL, PowerState.ON, text="came on while it waited for its turn")
-            await self.enter(Phase.ADMITTED, "on")
-            if self.wish.boot is not None:
-                await self.set_boot()
+            if not self.sent_before("on"):
+                if self.world.clock.seconds() > asked and await self.steps.patient_read() is PowerState.ON:
+                    return Done(How.EXTERNAL, PowerState.ON, text="came on while it waited for its turn")
+                await self.enter(Phase.ADMITTED, "on")
+                if self.wish.boot is not None:
+                    await self.enter(Phase.SENT, "boot")
+                    await self.set_boot()
             ended = await self.bring(Command.ON, PowerState.ON)
             seen = ended is None
             return ended
@@ -92,7 +114,8 @@ class Reaching(PowerAction):
         """
         Waiting for a turn is no failure: the node's own time counts from here.
         """
-        self.turn_came()
+        if not self.begun_before("on"):
+            self.turn_came()
 
     async def set_boot(self) -> None:
         """
@@ -113,6 +136,9 @@ class Reaching(PowerAction):
         """
         return command in self.world.driver(self.node.target.driver).capabilities.commands
 
-    def _lost_limit(self) -> Callable[[], float]:
+    def lost_limit(self) -> Callable[[], float]:
+        """
+        Until when a command is looked for whose answer is not known.
+        """
         patience = self.world.clock.seconds() + self.node.timing.settle
         return lambda: min(patience, self.deadline())

@@ -11,24 +11,36 @@ from typing import Any
 from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from powercoord.entries import Ended, Entry, Observed
+from powercoord.durable import Left, Recovered
+from powercoord.entries import Observed, Resolved
 from powercoord.errors import Draining, JournalUnavailable, NoSuchAction, RequestRefused
 from powercoord.interfaces import IRegistry, IRoster, ITicket, Listener
-from powercoord.model import Cancelled, CancelResult, Interrupted, Observation, Outcome, Request
+from powercoord.model import (
+    Cancelled,
+    CancelResult,
+    Node,
+    Observation,
+    Outcome,
+    Request,
+)
 from powercoord.registry.acceptance import Acceptance
 from powercoord.registry.action import PowerAction
-from powercoord.registry.audience import Audience
 from powercoord.registry.batch import Batch
+from powercoord.registry.consequences import Consequences
+from powercoord.registry.course import Course
+from powercoord.registry.expiry import Expiry
+from powercoord.registry.halt import Halt
 from powercoord.registry.intake import Intake
-from powercoord.registry.lane import Lane
-from powercoord.registry.launcher import Launcher
+from powercoord.registry.interruption import Interruption
+from powercoord.registry.lanes import Lanes
 from powercoord.registry.publisher import Publisher
 from powercoord.registry.reads import Reads
+from powercoord.registry.recovery import Recovery
 from powercoord.registry.requests import SeenRequests
 from powercoord.registry.surroundings import Surroundings
+from powercoord.registry.unwritten import log_unwritten
 from powercoord.registry.waiters import Ticket
 from powercoord.views import NodeView
 
@@ -49,20 +61,44 @@ class Registry:
     _publisher: Publisher
     _new_id: Callable[[], str]
     draining: str | None = field(default=None, init=False)
-    _lanes: dict[str, Lane] = field(factory=dict, init=False)
-    _actions: dict[str, PowerAction] = field(factory=dict, init=False)
-    _stopping: bool = field(default=False, init=False)
+    _lanes: Lanes = field(factory=Lanes, init=False)
     _acceptance: Acceptance = field(init=False)
     _intake: Intake = field(init=False)
-    _launcher: Launcher = field(init=False)
+    _course: Course = field(init=False)
     _reads: Reads = field(init=False)
-    _idle: Audience[None] = field(factory=Audience, init=False)
+    _expiry: Expiry = field(init=False)
+    _interruption: Interruption = field(init=False)
+    _recovery: Recovery = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._acceptance = Acceptance(self._world, SeenRequests(), self._new_id)
-        self._intake = Intake(self._world.write, self._durable, self._undo)
-        self._launcher = Launcher(self._world.clock, self._start)
-        self._reads = Reads(self._world, self._polled)
+        seen = SeenRequests()
+        self._acceptance = Acceptance(self._world, seen, self._new_id)
+        self._course = Course(self._world, self._lanes, self._look)
+        self._reads = Reads(self._world, self._course.polled)
+        consequences = Consequences(self._world, self._acceptance, self._course)
+        self._intake = Intake(
+            self._world.write, lambda batch: consequences.carry_out(batch, self._expiry), consequences.undo
+        )
+        self._expiry = Expiry(self._world.clock, self._intake, self._end_if_waiting)
+        self._interruption = Interruption(self._world, self._intake, self._lanes, self._course)
+        self._recovery = Recovery(self._world, self.roster, self._lanes, seen)
+
+    def recover(self, recovered: Recovered) -> None:
+        """
+        Go on from what the journal knows; called once, before anything else.
+        """
+        for note in recovered.notes:
+            _log.warn("{note}", note=note)
+        self._recovery.know(recovered)
+        left, over = self._recovery.overtaken(recovered.left)
+        for one in over:
+            Deferred.fromCoroutine(self._end_overtaken(one)).addErrback(log_unwritten)
+        actions, lanes = self._recovery.take_up(left)
+        for action in actions:
+            self._course.actions[action.id] = action
+            self._watch(action)
+        for lane in lanes:
+            self._course.advance(lane)
 
     def submit(self, request: Request) -> Deferred[ITicket]:
         """
@@ -80,25 +116,32 @@ class Registry:
         """
         Read a node, together with all who want that now.
         """
-        return self._reads.read(self.roster.find(name))
+        return self._reads.read(self._node(name))
 
     def cancel(self, action: str, by: str) -> Deferred[CancelResult]:
         """
         Cancel for all waiters.
+
+        :raises JournalUnavailable: it is over, and that is not durable.
         """
-        found = self._actions.get(action)
-        if found is None:
-            raise NoSuchAction(f"no action {action} is in play or waiting; it may have ended")
-        return Deferred.fromCoroutine(self._cancel(found, by))
+        return Deferred.fromCoroutine(self._cancel(self._action(action), by))
+
+    def resolve(self, action: str, by: str, text: str) -> Deferred[CancelResult]:
+        """
+        End it because a person says so; sends nothing.
+
+        :raises JournalUnavailable: it is over, and that is not durable.
+        """
+        return Deferred.fromCoroutine(self._resolve(self._action(action), by, text))
 
     def view(self, name: str) -> NodeView:
         """
         A node's state with its age, and its lane.
         """
-        node = self.roster.find(name)
+        lane = self._lanes.find(name)
+        node = self._node(name) if lane is None or not self._lanes.is_absent(name) else lane.node
         observed = self._world.sightings.last(name)
         age = None if observed.at is None else self._world.clock.seconds() - observed.at
-        lane = self._lanes.get(name)
         if lane is None:
             return NodeView(node, observed, age, None, ())
         in_play = lane.in_play.view() if lane.in_play is not None else None
@@ -108,13 +151,26 @@ class Registry:
         """
         The nodes with something in play or waiting.
         """
-        return [self.view(name) for name in dict.fromkeys(a.node.name for a in self._actions.values())]
+        return [self.view(name) for name in self.outstanding()]
+
+    def outstanding(self) -> Sequence[str]:
+        """
+        Names of the nodes with something unfinished, or with other power than is wanted.
+        """
+        return list(self._unfinished())
+
+    @property
+    def pending(self) -> int:
+        """
+        How many actions are in play or waiting.
+        """
+        return len(self._course.actions)
 
     def is_busy(self, name: str) -> bool:
         """
         Whether a node has something in play or waiting.
         """
-        lane = self._lanes.get(name)
+        lane = self._lanes.find(name)
         return lane is not None and not lane.at_rest
 
     @property
@@ -140,7 +196,7 @@ class Registry:
         """
         Take new changes again.
         """
-        if self._stopping:
+        if self._course.stopping:
             _log.warn("no new work, says {by} or not: it is stopping", by=by)
             return
         _log.info("taking new work again, says {by}", by=by)
@@ -150,7 +206,7 @@ class Registry:
         """
         What is known of a node has changed; called by the sightings.
         """
-        self._world.write([Observed(self._world.now(), name, observation)]).addErrback(_log_unwritten)
+        self._world.write([Observed(self._world.now(), name, observation)]).addErrback(log_unwritten)
 
     def idle(self) -> Deferred[None]:
         """
@@ -158,33 +214,36 @@ class Registry:
         """
         return Deferred.fromCoroutine(self._until_idle())
 
+    def put_off(self, reason: str) -> Deferred[None]:
+        """
+        Leave to the time after a restart what has not begun; there is no way back.
+        """
+        self.drain(reason, "stop")
+        return Deferred.fromCoroutine(self._interruption.put_off(reason))
+
     def stop(self, reason: str) -> Deferred[None]:
         """
         Interrupt all that is in play or waiting; fires when all is quiet.
         """
         self.drain(reason, "stop")
-        self._stopping = True
+        self._course.stopping = True
         self._reads.stop()
         return Deferred.fromCoroutine(self._stop(reason))
 
     async def _until_idle(self) -> None:
-        await self._intake.decide(_nothing)
-        while self._actions:
-            await self._idle.join()
+        await self._interruption.decided()
+        await self._course.until_idle()
 
     async def _stop(self, reason: str) -> None:
-        try:
-            await self._intake.decide(lambda batch: self._end_all_waiting(Interrupted(reason), batch))
-        except JournalUnavailable:
-            batch = Batch()
-            self._end_all_waiting(Interrupted(reason), batch)
-            self._durable(batch)
-        for action in [lane.in_play for lane in self._lanes.values() if lane.in_play is not None]:
-            action.interrupt(reason)
-            self._launcher.hasten(action)
-        await self._until_idle()
+        await self._interruption.stop(reason)
         self._world.starts.stop()
         self._world.window.stop()
+
+    def _action(self, identity: str) -> PowerAction:
+        found = self._course.actions.get(identity)
+        if found is None:
+            raise NoSuchAction(f"no action {identity} is in play or waiting; it may have ended")
+        return found
 
     async def _cancel(self, action: PowerAction, by: str) -> CancelResult:
         """
@@ -192,22 +251,39 @@ class Registry:
 
         Whether it is superseded may be being written; that comes first then.
         """
-        if action is not self._lanes[action.node.name].in_play or action.superseded_by is not None:
-            outcome = Cancelled(CancelResult.NOT_STARTED, by)
+        if action is not self._lanes.holding(action).in_play or action.halt.superseded is not None:
+            outcome = Cancelled(action.stopped_at(), by)
             await self._intake.decide(lambda batch: self._end_if_waiting(action, outcome, batch))
         quiet = action.cancel(by)
-        self._launcher.hasten(action)
-        return await quiet
+        return await self._over(action, quiet)
+
+    async def _resolve(self, action: PowerAction, by: str, text: str) -> CancelResult:
+        if action is not self._lanes.holding(action).in_play:
+            await self._intake.decide(lambda batch: self._resolve_waiting(action, by, text, batch))
+        return await self._over(action, action.resolve(by, text))
+
+    async def _over(self, action: PowerAction, quiet: Deferred[CancelResult]) -> CancelResult:
+        """
+        How far it had come; who hears that must be able to rely on it after a restart, too.
+        """
+        self._course.hasten(action)
+        result = await quiet
+        if action.unwritten is not None:
+            raise JournalUnavailable(
+                f"{action.id} has ended ({result.value}), which is not durable: {action.unwritten}"
+            )
+        return result
+
+    def _resolve_waiting(self, action: PowerAction, by: str, text: str, batch: Batch) -> None:
+        if action in self._lanes.holding(action).waiting:
+            batch.entries.append(Resolved(self._world.now(), action.node.name, action.id, by, text))
+            outcome = Halt(resolved=(by, text)).outcome(action.stopped_at())
+            self._end_if_waiting(action, outcome, batch)
 
     def _end_if_waiting(self, action: PowerAction, outcome: Outcome, batch: Batch) -> None:
-        lane = self._lanes[action.node.name]
+        lane = self._lanes.holding(action)
         if action in lane.waiting:
             self._acceptance.end_waiting(lane, action, outcome, batch)
-
-    def _end_all_waiting(self, outcome: Outcome, batch: Batch) -> None:
-        for lane in self._lanes.values():
-            for action in list(lane.waiting):
-                self._acceptance.end_waiting(lane, action, outcome, batch)
 
     def _try_accept(self, request: Request, batch: Batch) -> Ticket | RequestRefused:
         try:
@@ -216,118 +292,41 @@ class Registry:
                 return known
             if self.draining is not None:
                 raise Draining(f"{request.node}: not accepted, draining: {self.draining}; try again later")
-            node = self.roster.find(request.node)
-            lane = self._lanes.get(node.name)
-            if lane is None:
-                lane = self._lanes[node.name] = Lane(node)
-            return self._acceptance.accept(request, node, lane, batch)
+            node = self._node(request.node)
+            return self._acceptance.accept(request, node, self._lanes.of(node), batch)
         except RequestRefused as refusal:
             return refusal
 
-    def _durable(self, batch: Batch) -> None:
+    def _node(self, name: str) -> Node:
         """
-        Now it may happen: what was decided is written.
+        A node by its name; if it was absent until now, its lane goes on.
         """
-        for action in batch.started:
-            action.durable = True
-            if action.outcome is None:
-                self._actions[action.id] = action
-                self._watch(action)
-        for action in batch.cancels:
-            action.cancel(f"superseded by {action.superseded_by and action.superseded_by[0]}")
-            self._launcher.hasten(action)
-        for lane in batch.before:
-            self._advance(lane)
-        self._tell(batch)
-
-    def _undo(self, batch: Batch) -> None:
-        """
-        It could not be written, and so never was.
-        """
-        orphans = self._acceptance.undo(batch)
-        entries = [orphan.action.answer(orphan.waiter, orphan.outcome) for orphan in orphans]
-        if entries:
-            self._world.write(entries).addErrback(_log_unwritten)
-        for orphan in orphans:
-            orphan.waiter.tell()
-        for lane in batch.before:
-            self._advance(lane)
-
-    def _tell(self, batch: Batch) -> None:
-        """
-        Answers first: who waits for quiet may close the doors they leave by.
-        """
-        for waiter in batch.answered():
-            waiter.tell()
-        for action, _ in batch.ended:
-            self._gone(action)
-
-    def _gone(self, action: PowerAction) -> None:
-        action.over()
-        self._actions.pop(action.id, None)
-        if not self._actions:
-            self._idle.tell(None)
+        node = self.roster.find(name)
+        if self._lanes.is_absent(node.name):
+            lane = self._lanes.brought(node)
+            for action in lane.all():
+                self._expiry.unwatch(action)
+                self._expiry.watch(action)
+            self._course.advance(lane)
+        return node
 
     def _watch(self, action: PowerAction) -> None:
-        """
-        See that nobody waits for its turn for longer than they said.
-        """
-        limit = action.expires()
-        if limit is not None:
-            remaining = max(0.0, limit - self._world.clock.seconds())
-            action.expiry = self._world.clock.callLater(remaining, self._overdue, action)
-
-    def _overdue(self, action: PowerAction) -> None:
-        if action.overdue():
-            action.steps.leave_queue()
-            ended = self._intake.decide(lambda batch: self._end_overdue(action, batch))
-            ended.addErrback(_log_unwritten)
+        if self._lanes.is_absent(action.node.name):
+            self._expiry.watch_absent(action)
         else:
-            self._watch(action)
+            self._expiry.watch(action)
 
-    def _end_overdue(self, action: PowerAction, batch: Batch) -> None:
-        if action.overdue():
-            self._end_if_waiting(action, action.expired(), batch)
+    def _unfinished(self) -> dict[str, None]:
+        return dict.fromkeys(action.node.name for action in self._course.actions.values())
 
-    def _advance(self, lane: Lane) -> None:
-        action = None if self._stopping else lane.take_next()
-        if action is not None:
-            self._launcher.add(action)
+    def _look(self, node: Node) -> None:
+        self._reads.look(node)
 
-    def _start(self, action: PowerAction) -> None:
-        Deferred.fromCoroutine(self._play(action)).addErrback(_log_fault, action.id)
-
-    async def _play(self, action: PowerAction) -> None:
-        """
-        Run an action, write how it ended, answer, and let the next one go.
-        """
-        outcome = await action.run()
-        lane = self._lanes[action.node.name]
-        action.outcome = outcome
-        lane.finished(action)
-        waiters, action.waiters = action.waiters, []
-        entries: list[Entry] = [Ended(self._world.now(), action.node.name, action.id, outcome)]
-        entries.extend(action.answer(waiter, outcome) for waiter in waiters)
-        try:
-            await self._world.write(entries)
-        except JournalUnavailable as error:
-            _log.error("the end of {action} is not durable: {error}", action=action.id, error=error)
-        lane.opened()
-        self._advance(lane)
+    async def _end_overtaken(self, left: Left) -> None:
+        waiters, entries = self._recovery.end(left)
+        await self._course.ends.write(entries)
         for waiter in waiters:
             waiter.tell()
-        self._reads.look(action.node)
-        self._gone(action)
-
-    def _polled(self, name: str) -> bool:
-        lane = self._lanes.get(name)
-        return lane is not None and lane.in_play is not None and lane.in_play.steps.polling
-
-
-def _nothing(_: Batch) -> None:
-    """
-    A decision that changes nothing: it waits for those before it.
-    """
 
 
 def _first(answers: Sequence[Any]) -> ITicket:
@@ -336,11 +335,3 @@ def _first(answers: Sequence[Any]) -> ITicket:
         raise answer
     ticket: ITicket = answer
     return ticket
-
-
-def _log_unwritten(failure: Failure) -> None:
-    _log.failure("an entry was not written", failure)
-
-
-def _log_fault(failure: Failure, action: str) -> None:
-    _log.failure("fault in action {action}", failure, action=action)

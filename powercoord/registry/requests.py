@@ -49,12 +49,25 @@ class SeenRequests:
         """
         self._waiters[waiter.request.request_id] = waiter
 
+    def __contains__(self, request_id: str) -> bool:
+        """
+        Whether it is remembered here.
+        """
+        return request_id in self._waiters
+
+    def recall(self, waiter: Waiter) -> None:
+        """
+        Remember an answered request until at least the next one is answered.
+        """
+        self.add(waiter)
+        self._answered[waiter.request.request_id] = None
+
     def answered(self, waiter: Waiter) -> None:
         """
         Keep it among the last answered ones.
         """
         self._answered[waiter.request.request_id] = None
-        if len(self._answered) > self._remembered:
+        while len(self._answered) > self._remembered:
             oldest, _ = self._answered.popitem(last=False)
             self._waiters.pop(oldest, None)
 

@@ -29,6 +29,7 @@ class Sightings:
     _clock: IReactorTime
     _changed: Callable[[str, Observation], None]
     _last: dict[str, Observation] = field(factory=dict, init=False)
+    _recalled: set[str] = field(factory=set, init=False)
     _curious: dict[str, Audience[Observation]] = field(factory=dict, init=False)
 
     def last(self, name: str) -> Observation:
@@ -37,6 +38,13 @@ class Sightings:
         """
         return self._last.get(name, _NEVER)
 
+    def recall(self, name: str, observation: Observation) -> None:
+        """
+        That was seen before a restart: the next read is news, whatever it says.
+        """
+        self._last[name] = observation
+        self._recalled.add(name)
+
     def saw(self, name: str, state: PowerState, text: str = "") -> None:
         """
         A read of the node ended; a failed one is UNKNOWN or ERROR, and why.
@@ -44,7 +52,8 @@ class Sightings:
         observation = Observation(state, self._clock.seconds(), text)
         before = self.last(name)
         self._last[name] = observation
-        if (before.state, before.text) != (state, text):
+        if (before.state, before.text) != (state, text) or name in self._recalled:
+            self._recalled.discard(name)
             self._changed(name, observation)
         self._tell(name, observation)
 

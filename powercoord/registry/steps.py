@@ -9,6 +9,7 @@ that is stopped ends in `Stopped`, after its driver call has become quiet.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from itertools import count
 from typing import Any, TypeVar
 
 from attrs import define, field
@@ -22,6 +23,7 @@ from powercoord.registry.operation import Operation
 from powercoord.registry.surroundings import Surroundings
 
 T = TypeVar("T")
+_LONGEST_PAUSE = 30.0
 
 
 class Stopped(Exception):
@@ -59,6 +61,16 @@ class Steps:
     _operation: Operation[Any] | None = field(default=None, init=False)
     _sent: bool = field(default=False, init=False)
     _unanswered: bool = field(default=False, init=False)
+    _persistent: bool = field(default=False, init=False)
+
+    def take_up(self, *, sent: bool) -> None:
+        """
+        Go on after a restart; ``sent``: something may have left before it.
+
+        From now on what fails is tried again until the deadline.
+        """
+        self._sent = self._unanswered = sent
+        self._persistent = True
 
     def stop(self) -> None:
         """
@@ -258,14 +270,14 @@ class Steps:
 
     async def _retrying(self, attempt: Callable[[], Coroutine[Any, Any, T]], retries: int) -> T:
         pause = self._node.timing.retry_pause
-        for _ in range(retries):
+        for _ in count() if self._persistent else range(retries):
             try:
                 return await attempt()
             except PowerError as error:
                 if not error.retryable or self._deadline() - self._world.clock.seconds() <= pause:
                     raise
             await self.pause(self._world.jitter(pause))
-            pause *= 2
+            pause = min(pause * 2, _LONGEST_PAUSE)
         return await attempt()
 
     async def _operate(

@@ -5,6 +5,8 @@ How each verb but the offs is done, as recipes of steps; and which class does wh
 
 from __future__ import annotations
 
+from math import inf
+
 from attrs import define, field
 
 from powercoord.errors import (
@@ -37,10 +39,11 @@ class PowerOn(Reaching):
         """
         Read, and only if it is off: start it.
         """
-        await self.steps.pause_until(self.late.until(Goal.OFF))
-        if await self.steps.patient_read() is PowerState.ON:
-            text = "was on; boot device not set" if self.wish.boot else ""
-            return Done(How.ALREADY, PowerState.ON, text=text)
+        if not self.sent_before("on"):
+            await self.steps.pause_until(self.late.until(Goal.OFF))
+            if await self.steps.patient_read() is PowerState.ON:
+                text = "was on; boot device not set" if self.wish.boot else ""
+                return Done(How.ALREADY, PowerState.ON, text=text)
         return await self.switch_on() or Done(How.COMMANDED, PowerState.ON)
 
 
@@ -56,9 +59,12 @@ class PowerCycle(Reaching):
         """
         Both halves; a node that is off has the first behind it.
         """
+        if self.begun_before("on"):
+            return await self.switch_on(looked_at=-inf) or Done(How.COMMANDED, PowerState.ON)
         self._off_half = True
-        if await self.steps.patient_read() is PowerState.ON:
-            await self.enter(Phase.ADMITTED, "off")
+        if self.sent_before("off") or await self.steps.patient_read() is PowerState.ON:
+            if not self.begun_before("off"):
+                await self.enter(Phase.ADMITTED, "off")
             ended = await self.bring(Command.OFF, PowerState.OFF)
             if ended is not None:
                 return ended
@@ -92,10 +98,14 @@ class PowerReset(Reaching):
         """
         if not self.can(Command.RESET):
             raise PowerUnsupportedError(f"driver {self.node.target.driver} has no reset; use cycle")
-        if await self.steps.patient_read() is not PowerState.ON:
+        state = await self.steps.patient_read()
+        if self.sent_before("reset"):
+            return self._sent_and_lost()
+        if state is not PowerState.ON:
             raise PowerRefusedError("is off, and a reset needs it on; use on")
         await self.enter(Phase.ADMITTED, "reset")
         if self.wish.boot is not None:
+            await self.enter(Phase.SENT, "boot")
             await self.set_boot()
         await self.enter(Phase.SENT, "reset")
         accepted = await self.steps.command(Command.RESET)
@@ -104,10 +114,12 @@ class PowerReset(Reaching):
         await self.enter(Phase.VERIFYING, "reset")
         seen = await self.steps.until(PowerState.ON, self.deadline)
         if not accepted:
-            state = self.world.sightings.last(self.node.name).state.value
-            text = f"no answer to the reset, and it is not repeated; is {state} now"
-            return Unknown(f"{self.node.name}: {text}")
+            return self._sent_and_lost()
         return Done(How.COMMANDED, PowerState.ON) if seen else self.unseen(PowerState.ON)
+
+    def _sent_and_lost(self) -> Unknown:
+        state = self.world.sightings.last(self.node.name).state.value
+        return Unknown(f"{self.node.name}: no answer to the reset, and it is not repeated; is {state} now")
 
 
 @define(eq=False, kw_only=True)

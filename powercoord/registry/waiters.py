@@ -31,6 +31,7 @@ class Waiter:
     _when_told: Callable[[Waiter], None] = field(repr=False)
     outcome: Outcome | None = field(default=None, init=False)
     told: bool = field(default=False, init=False)
+    _interrupted: Outcome | None = field(default=None, init=False)
     _waiting: Audience[Outcome] = field(factory=Audience, init=False)
 
     def wait(self) -> Deferred[Outcome]:
@@ -39,6 +40,8 @@ class Waiter:
         """
         if self.outcome is not None and self.told:
             return succeed(self.outcome)
+        if self._interrupted is not None:
+            return succeed(self._interrupted)
         return self._waiting.join()
 
     def settle(self, outcome: Outcome) -> None:
@@ -48,6 +51,20 @@ class Waiter:
         if self.outcome is not None:
             raise AssertionError(f"request {self.request.request_id} is answered twice")
         self.outcome = outcome
+
+    def recall(self, outcome: Outcome) -> None:
+        """
+        It was answered before a restart.
+        """
+        self.settle(outcome)
+        self.told = True
+
+    def interrupt(self, outcome: Outcome) -> None:
+        """
+        Let everybody know that the service stops; this is no answer.
+        """
+        self._interrupted = outcome
+        self._waiting.tell(outcome)
 
     def unsettle(self) -> None:
         """
