@@ -72,6 +72,7 @@ class Stage:
     :param nodes: how drift is to be met, by name; a name that is not there is not configured.
     :param asked: what was submitted, and when.
     :param answers: what reads say next; without one, what was seen last.
+    :param slow: whether reads take until a test answers them, in ``reading``.
     """
 
     nodes: dict[str, OnDrift] = field(factory=lambda: {"n1": OnDrift.FLAG})
@@ -82,6 +83,8 @@ class Stage:
     asked: list[tuple[float, Request]] = field(factory=list)
     reads: list[tuple[float, str]] = field(factory=list)
     answers: list[PowerState] = field(factory=list)
+    slow: bool = False
+    reading: list[Deferred[Observation]] = field(factory=list)
     full: bool = False
     trouble: str | None = None
     refusal: Exception | None = None
@@ -136,6 +139,9 @@ class Stage:
         if name not in self.nodes:
             raise NoSuchNode(name)
         self.reads.append((self.clock.seconds(), name))
+        if self.slow:
+            self.reading.append(Deferred())
+            return self.reading[-1]
         state = self.answers.pop(0) if self.answers else self.states.get(name, UNKNOWN)
         self.see(state, name)
         return succeed(Observation(state))
@@ -884,6 +890,21 @@ class LookingTests(SynchronousTestCase):
         stage.end("a2")
         stage.turn(drift_looks.FIRST_LOOK + 1)
         self.assertEqual(1, len(stage.reads))
+
+    def test_late_answer(self) -> None:
+        """
+        The answer to a look that is no longer needed is not heeded.
+        """
+        stage = Stage(slow=True)
+        self.lost(stage)
+        stage.turn(6)
+        stage.see(ON)
+        (reading,) = stage.reading
+        reading.callback(Observation(UNKNOWN))
+        stage.turn(5000)
+
+        self.assertEqual(1, len(stage.reads))
+        self.assertEqual([], stage.clock.getDelayedCalls())
 
     def test_resolved(self) -> None:
         """
