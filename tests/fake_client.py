@@ -16,10 +16,33 @@ from twisted.python.failure import Failure
 
 from powercoord.cli.screen import Screen
 from powercoord.cli.session import Work, World
-from powercoord.client import Accepted, Answer, NodeStatus, Reading, Refused, RosterEntry, ServerInfo
+from powercoord.client import (
+    Accepted,
+    Answer,
+    Health,
+    NodeStatus,
+    Pulse,
+    Reading,
+    Refused,
+    RosterEntry,
+    ServerInfo,
+)
+from powercoord.durable import Numbered, Record
 from powercoord.errors import NoSuchAction, NoSuchNode, PowercoordError
 from powercoord.interfaces import IPowerDriver
-from powercoord.model import CancelResult, Disposition, Done, How, Outcome, Phase, PowerState, Request, Verb
+from powercoord.model import (
+    CancelResult,
+    Disposition,
+    Done,
+    How,
+    Outcome,
+    Phase,
+    PowerState,
+    Request,
+    Verb,
+    Wanted,
+)
+from powercoord.stages import Stage
 from powercoord.views import ActionView
 from tests.paper_driver import PaperDriver
 
@@ -63,12 +86,14 @@ class FakeWatch:
         self._endless = endless
         self._end: Deferred[None] = Deferred()
         self.stopped = False
+        self.cursor: int | None = None
 
     def __aiter__(self) -> FakeWatch:
         return self
 
     async def __anext__(self) -> Any:
         if self._events:
+            self.cursor = (self.cursor or 40) + 1
             return self._events.pop(0)
         if not self._endless:
             raise StopAsyncIteration
@@ -97,6 +122,13 @@ class FakeClient:
     events: Sequence[Any] = ()
     endless: bool = False
     draining: str | None = None
+    now: Health = Factory(lambda: Health(stage=Stage.SERVING, pending=0))
+    wanted: dict[str, Wanted] = Factory(dict)
+    drifted: Sequence[str] = ()
+    records: Sequence[Record] = ()
+    steps: Sequence[Numbered] = ()
+    unreachable: PowercoordError | None = None
+    going_on: bool = False
     submitted: list[list[Request]] = Factory(list)
     calls: list[str] = Factory(list)
     watches: list[FakeWatch] = Factory(list)
@@ -143,6 +175,8 @@ class FakeClient:
             text=text,
             in_play=busy.in_play if busy else None,
             waiting=busy.waiting if busy else (),
+            wanted=self.wanted.get(entry.name),
+            drifted=entry.name in self.drifted,
         )
 
     def query(
@@ -180,13 +214,57 @@ class FakeClient:
         self.watches.append(FakeWatch(self.events, self.endless))
         return succeed(self.watches[-1])
 
-    def drain(self, reason: str) -> Deferred[None]:
-        self.calls.append(f"drain {reason}")
+    def connect(self) -> Deferred[None]:
+        return succeed(None) if self.unreachable is None else fail(self.unreachable)
+
+    def close(self) -> Deferred[None]:
+        self.calls.append("close")
         return succeed(None)
 
-    def resume(self) -> Deferred[None]:
+    def ping(self) -> Deferred[Pulse]:
+        return succeed(
+            Pulse(stage=self.now.stage, accepting=self.now.accepting, reason=self.now.draining or "")
+        )
+
+    def health(self) -> Deferred[Health]:
+        return succeed(self.now)
+
+    def drain(self, reason: str, *, wait: bool = False) -> Deferred[Health]:
+        """
+        It is over at once, unless something is going on for ever.
+        """
+        self.calls.append(f"drain {reason}{' and wait' if wait else ''}")
+        if wait and self.going_on:
+            return Deferred()
+        stage = Stage.DRAINING if self.now.pending and not wait else Stage.DRAINED
+        self.now = evolve(self.now, stage=stage, draining=reason, pending=0 if wait else self.now.pending)
+        return succeed(self.now)
+
+    def resume(self) -> Deferred[Health]:
         self.calls.append("resume")
-        return succeed(None)
+        if not self.now.stop_requested:
+            self.now = evolve(self.now, stage=Stage.SERVING, draining=None)
+        return succeed(self.now)
+
+    def shutdown(self) -> Deferred[Health]:
+        self.calls.append("shutdown")
+        return succeed(self.now)
+
+    def history(self, nodes: Any = None, *, limit: int, since: datetime | None) -> Deferred[Any]:
+        self.calls.append(f"history {nodes} {limit} {since and since.isoformat()}")
+        found = [
+            record
+            for record in self.records
+            if (nodes is None or record.request.node in nodes) and (since is None or record.at >= since)
+        ]
+        return succeed(tuple(found[:limit]))
+
+    def show(self, action: str) -> Deferred[Sequence[Numbered]]:
+        return succeed(self.steps) if self.steps else fail(NoSuchAction(f"no action '{action}'"))
+
+    def resolve(self, action: str, reason: str) -> Deferred[CancelResult]:
+        self.calls.append(f"resolve {action}: {reason}")
+        return succeed(self.cancels[action]) if action in self.cancels else fail(NoSuchAction(action))
 
 
 @define
@@ -201,6 +279,7 @@ class FakeSession:
     config: str | None = None
     requester: str | None = None
     runs: int = 0
+    peers: dict[str, FakeClient] = Factory(dict)
 
     def using(self, connect: str | None, config: str | None) -> FakeSession:
         self.connect, self.config = connect, config
@@ -215,7 +294,9 @@ class FakeSession:
         if self.unreachable is not None:
             raise self.unreachable
         ended: list[Any] = []
-        running = Deferred.fromCoroutine(work(World(self.client, Clock(), screen, lambda: NOON)))
+        running = Deferred.fromCoroutine(
+            work(World(self.client, Clock(), screen, lambda: NOON, self.peers.__getitem__))
+        )
         running.addBoth(ended.append)
         if not ended:
             running.cancel()

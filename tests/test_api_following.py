@@ -69,7 +69,7 @@ class FollowingTests(SynchronousTestCase):
         """
         Without a filter a subscriber is told all that happens, in order.
         """
-        self.assertEqual({"subscription": 1}, self.call(x.Subscribe))
+        self.assertEqual({"subscription": 1, "cursor": None}, self.call(x.Subscribe))
         self.submit("n1")
 
         kinds = self.peer.kinds()

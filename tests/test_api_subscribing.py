@@ -244,7 +244,9 @@ class ReplayTests(HypothesisNotes, SynchronousTestCase):
         self.it.happen()
 
         self.assertIsInstance(self.it.call(self.peer, x.Subscribe, after=9_999), e.BadRequest)
-        self.assertEqual({"subscription": 2}, self.it.call(self.peer, x.Subscribe, after=self.it.newest))
+        newest = self.it.newest
+        subscribed = self.it.call(self.peer, x.Subscribe, after=newest)
+        self.assertEqual({"subscription": 2, "cursor": newest}, subscribed)
 
     def test_bad_numbers(self) -> None:
         """
@@ -262,7 +264,7 @@ class ReplayTests(HypothesisNotes, SynchronousTestCase):
         peer = it.subscriber()
 
         self.assertIn("no history", str(it.call(peer, x.Subscribe, after=0)))
-        self.assertEqual({"subscription": 1}, it.call(peer, x.Subscribe))
+        self.assertEqual({"subscription": 1, "cursor": None}, it.call(peer, x.Subscribe))
 
     def test_gone_while_reading(self) -> None:
         """

@@ -8,23 +8,44 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from typing import Any
 
-from powercoord.client import Lagged, NodeStatus
+from attrs import evolve
+
+from powercoord.client import Health, Lagged, NodeStatus, Unreachable
 from powercoord.entries import Accepted, Answered, Ended, Entered, Followed, Observed
 from powercoord.model import (
     CancelResult,
     Disposition,
     Done,
     Failed,
+    Goal,
     How,
     Observation,
     Phase,
     PowerState,
     Request,
     Verb,
+    Wanted,
 )
-from tests.fake_client import NOON, action
+from powercoord.stages import Drain, Source, Stage
+from tests.fake_client import NOON, FakeClient, action
 from tests.test_cli_power import CommandCase
+
+WANTED = Wanted(goal=Goal.ON, since=NOON, action="a1", request_id="r1", requester="alice")
+
+
+class Overriding:
+    """
+    Another object with some attributes of the test's own.
+    """
+
+    def __init__(self, it: Any, **own: Any) -> None:
+        self._it = it
+        self.__dict__.update(own)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._it, name)
 
 
 def busy(node: str, *waiting: Verb) -> NodeStatus:
@@ -56,6 +77,7 @@ class StatusTests(CommandCase):
 
         self.assertEqual(
             [
+                "The coordinator is serving; nothing pending.",
                 "STATE          COUNT  NODES   SEEN       IN PLAY             REASON",
                 "on             2      n[1-2]  3s–5m ago",
                 "unknown        1      n3      25h ago                        no answer",
@@ -71,8 +93,12 @@ class StatusTests(CommandCase):
         """
         self.client.states = {"n1": (PowerState.ON, 3.2, "")}
         self.client.busy = [busy("n1", Verb.OFF)]
-        (node,) = json.loads(self.run_command("status", "n1", "--json").stdout)["nodes"]
+        self.client.wanted = {"n1": WANTED}
+        document = json.loads(self.run_command("status", "n1", "--json").stdout)
+        (node,) = document["nodes"]
 
+        self.assertEqual(("serving", True), tuple(document["coordinator"][k] for k in ("stage", "accepting")))
+        self.assertEqual(("on", False), (node["wanted"]["goal"], node["drifted"]))
         self.assertEqual(("n1", "on", 3.2), (node["node"], node["state"], node["age"]))
         self.assertEqual(
             ("a-n1", ["w0-n1"]), (node["in_play"]["id"], [view["id"] for view in node["waiting"]])
@@ -86,7 +112,52 @@ class StatusTests(CommandCase):
 
         for command in ("status", "nodes"):
             result = self.run_command(command)
-            self.assertEqual(("There are no nodes.\n", 0), (result.stdout, result.exit_code))
+            self.assertEqual(("There are no nodes.", 0), (result.stdout.splitlines()[-1], result.exit_code))
+
+    def test_drift(self) -> None:
+        """
+        Nodes with other power than is wanted are named first, and stand first.
+        """
+        self.client.states = dict.fromkeys(("n1", "n2", "n3", "n4"), (PowerState.ON, 3.0, ""))
+        off = evolve(WANTED, goal=Goal.OFF)
+        self.client.wanted = {"n1": WANTED, "n2": off, "n3": off}
+        self.client.drifted = ("n2", "n3")
+        result = self.run_command("status")
+
+        self.assertEqual(
+            [
+                "2 nodes have other power than is wanted: n[2-3]",
+                "STATE  WANTED         COUNT  NODES   SEEN",
+                "on     off (drifted)  2      n[2-3]  3s ago",
+                "on     on             1      n1      3s ago",
+                "on                    1      n4      3s ago",
+            ],
+            result.stdout.splitlines()[1:],
+        )
+
+    def test_headline(self) -> None:
+        """
+        The first line says what is wrong with the coordinator itself, since when, and by whom.
+        """
+        since = NOON.replace(hour=11, minute=55)
+        drain = Drain(since=since, reason="move", by="alice", source=Source.COMMAND)
+        local = since.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        for now, line in (
+            (
+                Health(stage=Stage.DRAINING, pending=1, drain=drain, draining="x"),
+                f"The coordinator is draining: move (by alice, command, {local}, 5m ago); 1 action pending.",
+            ),
+            (
+                Health(stage=Stage.SERVING, pending=0, trouble="the disk is full"),
+                "The coordinator is serving; it can start nothing new: the disk is full; nothing pending.",
+            ),
+            (
+                Health(stage=Stage.DRAINED, pending=0, draining="moving (by bob)", stop_requested=True),
+                "The coordinator is drained: moving (by bob); it is to stop; nothing pending.",
+            ),
+        ):
+            self.client.now = now
+            self.assertEqual(line, self.run_command("status").stdout.splitlines()[0])
 
 
 class QueryTests(CommandCase):
@@ -131,10 +202,10 @@ class QueueTests(CommandCase):
 
         self.assertEqual(
             [
-                "         VERB  PHASE   FOR            THEN     COUNT  NODES   AGE  DEADLINE IN",
-                "in play  on    sent    alice via cli  off, on  1      n1      1m   2m",
-                "next     off   queued  alice via cli           1      n1      1m   2m",
-                "after 1  on    queued  alice via cli           1      n1      1m   2m",
+                "         VERB  PHASE   FOR            THEN     COUNT  NODES   AGE  DEADLINE IN  ACTION",
+                "in play  on    sent    alice via cli  off, on  1      n1      1m   2m           a-n1",
+                "next     off   queued  alice via cli           1      n1      1m   2m           w0-n1",
+                "after 1  on    queued  alice via cli           1      n1      1m   2m           w1-n1",
                 "in play  on    sent    alice via cli           2      n[2-3]  1m   2m",
             ],
             result.stdout.splitlines(),
@@ -180,21 +251,22 @@ class WatchTests(CommandCase):
         self.client.endless = True
         result = self.run_command("watch", "n1")
 
-        time = NOON.astimezone().strftime("%H:%M:%S.000 ")
+        time = NOON.astimezone().strftime("%Y-%m-%d %H:%M:%S.000 ")
         self.assertEqual(
             [
                 f"{time}n1 on for alice via cli: superseding, in place of a0 [a1]",
                 f"{time}n1 on sent: again [a1]",
-                f"{time}n1 request r0 is now answered by [a1]",
+                f"{time}n1 request r0 is now answered by this action [a1]",
                 f"{time}n1 is on",
                 f"{time}n1 ended failed: PowerConnError: no answer [a1]",
-                f"{time}n1 answered done to request r1",
+                f"{time}n1 answered done to request r1 [a1]",
                 "(events were missed: slow reader)",
             ],
             result.stdout.splitlines(),
         )
         self.assertEqual((0, True), (result.exit_code, self.client.watches[0].stopped))
-        self.assertIn("watch {'nodes': ('n1',)}", self.client.calls)
+        self.assertIn("watch {'nodes': ('n1',), 'after': None}", self.client.calls)
+        self.assertEqual("To go on from here: powercoord watch --after 47\n", result.stderr)
 
     def test_json(self) -> None:
         """
@@ -204,6 +276,15 @@ class WatchTests(CommandCase):
         lines = self.run_command("watch", "--json").stdout.splitlines()
 
         self.assertEqual(["observed", "lagged"], [json.loads(line)["event"] for line in lines])
+        self.assertEqual(41, json.loads(lines[0])["number"])
+
+    def test_after(self) -> None:
+        """
+        A watch may begin with what happened after a number, and not with what was never one.
+        """
+        self.run_command("watch", "--after", "7", "--json")
+        self.assertIn("watch {'nodes': (), 'after': 7}", self.client.calls)
+        self.assertEqual(2, self.run_command("watch", "--after", "-1").exit_code)
 
 
 class ListingTests(CommandCase):
@@ -319,10 +400,116 @@ class DrainTests(CommandCase):
         """
         The coordinator is told to stop taking work, with the reason, and to take it again.
         """
-        self.run_command("drain", "--reason", "moving racks")
-        self.run_command("resume")
+        self.client.now = Health(stage=Stage.SERVING, pending=2)
+        drained = self.run_command("drain", "--reason", "moving racks")
+        resumed = self.run_command("resume")
 
         self.assertEqual(["drain moving racks", "resume"], self.client.calls)
+        self.assertEqual(
+            "The coordinator takes no new changes; 2 actions go on. 'powercoord resume' ends that.\n",
+            drained.stdout,
+        )
+        self.assertEqual(("The coordinator takes new changes.\n", 0), (resumed.stdout, resumed.exit_code))
+
+    def test_wait(self) -> None:
+        """
+        With --wait the command ends when nothing goes on any more.
+        """
+        self.client.now = Health(stage=Stage.SERVING, pending=2)
+        result = self.run_command("drain", "--wait")
+
+        self.assertEqual("Drained: nothing is in play, and nothing waits.\n", result.stdout)
+        self.assertEqual("Draining; waiting for 2 actions. Ctrl-C stops the waiting.\n", result.stderr)
+        self.assertEqual(0, result.exit_code)
+
+    def test_interrupted(self) -> None:
+        """
+        Ctrl-C ends the waiting, and not the drain.
+        """
+        self.client.now, self.client.going_on = Health(stage=Stage.SERVING, pending=2), True
+        result = self.run_command("drain", "--wait")
+
+        self.assertEqual(130, result.exit_code)
+        self.assertIn("drains on", result.stderr)
+        self.assertNotIn("resume", self.client.calls)
+
+    def test_peer_ready(self) -> None:
+        """
+        With a peer that takes new changes it is drained; one of several is enough.
+        """
+        away = FakeClient(unreachable=Unreachable("tcp:b:5250: refused"))
+        self.session.peers = {"tcp:b:5250": away, "tcp:c:5250": FakeClient()}
+        both = ("--if-peer-ready", "tcp:b:5250", "--if-peer-ready", "tcp:c:5250")
+        result = self.run_command("drain", *both)
+
+        self.assertEqual((0, ["drain "]), (result.exit_code, self.client.calls))
+        self.assertEqual(["close", "close"], away.calls)
+
+    def test_last_one(self) -> None:
+        """
+        Where no peer takes new changes it is not drained, and each peer's reason is told.
+        """
+        resting = FakeClient(now=Health(stage=Stage.DRAINED, pending=0, draining="moving"))
+        self.session.peers = {
+            "tcp:b:5250": FakeClient(unreachable=Unreachable("refused")),
+            "tcp:c:5250": resting,
+        }
+        both = ("--if-peer-ready", "tcp:b:5250", "--if-peer-ready", "tcp:c:5250")
+        result = self.run_command("drain", *both)
+
+        self.assertEqual((1, []), (result.exit_code, self.client.calls))
+        self.assertEqual(
+            "powercoord: not drained: this would be the last coordinator that takes new changes"
+            " (tcp:b:5250: refused; tcp:c:5250: moving)\n",
+            result.stderr,
+        )
+
+    def test_both_at_once(self) -> None:
+        """
+        Of two that drain at once, each relying on the other, none stays drained.
+        """
+        peer = FakeClient()
+        self.session.peers = {"tcp:b:5250": peer}
+        drain = self.client.drain
+
+        def both(reason: str, *, wait: bool = False) -> Any:
+            peer.now = Health(stage=Stage.DRAINED, pending=0, draining="me too")
+            return drain(reason, wait=wait)
+
+        self.session.client = Overriding(self.client, drain=both)
+        result = self.run_command("drain", "--if-peer-ready", "tcp:b:5250")
+
+        self.assertEqual((1, ["drain ", "resume"]), (result.exit_code, self.client.calls))
+
+    def test_resume_in_vain(self) -> None:
+        """
+        A coordinator that was asked to stop, or cannot write, takes nothing again; it is told why.
+        """
+        self.client.now = Health(stage=Stage.STOPPING, pending=1, stop_requested=True)
+        result = self.run_command("resume")
+
+        self.assertEqual("The coordinator is stopping; 1 action pending.\n", result.stdout)
+        self.assertEqual(1, result.exit_code)
+
+    def test_shutdown(self) -> None:
+        """
+        A coordinator is let go, and what it waits for is said.
+        """
+        self.client.now = Health(stage=Stage.SERVING, pending=1)
+        result = self.run_command("shutdown", "--requester", "bob")
+
+        self.assertEqual(
+            "The coordinator stops when 1 action has ended or its grace is over.\n", result.stdout
+        )
+        self.assertEqual((["shutdown"], "bob"), (self.client.calls, self.session.requester))
+
+    def test_json(self) -> None:
+        """
+        Programs get how the coordinator is.
+        """
+        for command in ("drain", "resume", "shutdown"):
+            document = json.loads(self.run_command(command, "--json").stdout)
+            self.assertEqual(0, document["coordinator"]["pending"])
 
 
 class HelpTests(CommandCase):
@@ -332,8 +519,8 @@ class HelpTests(CommandCase):
         """
         text = self.run_command("--help").stdout
 
-        changing = "on off cycle reset boot cancel drain resume"
-        looking = "status query queue watch nodes drivers check-config"
+        changing = "on off cycle reset boot cancel resolve drain resume shutdown"
+        looking = "status query queue watch history show nodes drivers check-config"
         for command in f"{changing} {looking}".split():
             self.assertIn(f"\n  {command} ", text)
             self.assertIn("Usage: powercoord", self.run_command(command, "--help").stdout)

@@ -204,11 +204,12 @@ class Subscribe(Command):
     With ``after`` (an event's ``number``, or 0) what happened after that
     event is told first, and then what happens, without a gap and nothing
     twice.  If the journal no longer has all of it, that is refused, saying
-    from which number on it does.
+    from which number on it does.  ``cursor`` is the number of the newest
+    event so far, where that is known.
     """
 
     arguments: ClassVar[Arguments] = [(b"filter", Json(optional=True)), (b"after", Integer(optional=True))]
-    response: ClassVar[Arguments] = [(b"subscription", Integer())]
+    response: ClassVar[Arguments] = [(b"subscription", Integer()), (b"cursor", Integer(optional=True))]
     errors = REFUSALS
 
 

@@ -43,13 +43,10 @@ class Follower:
         """
         Take what happened, in order.
         """
-        forms = [
-            write(each) for each in happened if each.number > self.told and self.wanted.wants(each.entry)
-        ]
-        if happened:
-            self.told = max(self.told, happened[-1].number)
-        if forms:
-            self.pusher.add(forms)
+        new = [each for each in happened if each.number > self.told]
+        if new:
+            self.told = new[-1].number
+            self.pusher.add([write(each) for each in new if self.wanted.wants(each.entry)])
 
 
 @define(eq=False)
@@ -89,6 +86,9 @@ Listening = Follower | Held
 class Audience:
     """
     Everybody who follows, whatever the connection.
+
+    :param newest: the number of the last entry, None while nothing has
+        happened since somebody began to follow.
     """
 
     _registry: IRegistry
@@ -97,6 +97,7 @@ class Audience:
     _happened: list[Numbered] = field(factory=list, init=False)
     _telling: IDelayedCall | None = field(default=None, init=False)
     _stop: Callable[[], None] | None = field(default=None, init=False)
+    newest: int | None = field(default=None, init=False)
 
     def join(self, follower: Follower, held: Held | None = None) -> Callable[[], None]:
         """
@@ -122,13 +123,14 @@ class Audience:
         self._followers.pop(follower, None)
         if not self._followers and self._stop is not None:
             self._stop()
-            self._stop = None
+            self._stop = self.newest = None
             self._happened.clear()
             if self._telling is not None:
                 self._telling.cancel()
                 self._telling = None
 
     def _listen(self, last: int, entries: Sequence[Entry]) -> None:
+        self.newest = last if self.newest is None else max(last, self.newest)
         first = last - len(entries) + 1
         self._happened.extend(Numbered(first + index, entry) for index, entry in enumerate(entries))
         if self._telling is None:

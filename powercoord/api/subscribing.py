@@ -76,7 +76,7 @@ class SubscriptionDesk:
         self._open[number] = _Open(wanted, self._audience.join(follower, held))
         if history is not None and held is not None and begin is not None:
             await self._replay(number, Replay(history, self._audience, held, self._limits.queue), begin)
-        return {"subscription": number}
+        return {"subscription": number, "cursor": self._audience.newest if begin is None else begin}
 
     async def _replay(self, number: int, replay: Replay, begin: int) -> None:
         """

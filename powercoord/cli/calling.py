@@ -9,16 +9,18 @@ import signal
 from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn, TypeVar
 
+from attrs import evolve
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
 from powercoord.cli.screen import Screen
 from powercoord.cli.session import Work, World
 from powercoord.cli.where import Where, where
-from powercoord.client import Client
+from powercoord.client import Client, Patience
 from powercoord.errors import BadRequest
 
 T = TypeVar("T")
+_SHORT = Patience(connect=5.0, call=5.0)
 
 
 def call(work: Work, screen: Screen, requester: str, connect: str | None, config: str | None) -> int:
@@ -31,11 +33,14 @@ def call(work: Work, screen: Screen, requester: str, connect: str | None, config
 
     place = where(connect, config)
 
+    def another(endpoint: str) -> Client:
+        return _client(reactor, evolve(place, endpoint=endpoint), requester, patience=_SHORT)
+
     async def working() -> int:
         client = _client(reactor, place, requester)
         try:
             await client.connect()
-            return await work(World(client, reactor, screen))
+            return await work(World(client, reactor, screen, reach=another))
         finally:
             await client.close()
 
@@ -78,9 +83,9 @@ def _on_interrupt(running: Deferred[Any], reactor: Any) -> None:
     signal.signal(signal.SIGINT, interrupted)
 
 
-def _client(reactor: Any, place: Where, requester: str) -> Client:
+def _client(reactor: Any, place: Where, requester: str, **options: Any) -> Client:
     secret = None if place.secret is None else place.secret.encode()
     try:
-        return Client.from_string(reactor, place.endpoint, requester=requester, secret=secret)
+        return Client.from_string(reactor, place.endpoint, requester=requester, secret=secret, **options)
     except ValueError as error:
-        raise BadRequest(f"--connect: {error}") from None
+        raise BadRequest(str(error)) from None

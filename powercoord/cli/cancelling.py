@@ -19,7 +19,7 @@ from powercoord.errors import NoSuchAction
 from powercoord.folding import fold
 from powercoord.model import CancelResult
 
-_WORDS = {
+WORDS = {
     CancelResult.NOT_STARTED: "not started: no command was sent",
     CancelResult.STOPPED: "stopped: what remained was not sent",
     CancelResult.TOO_LATE: "too late: the BMC had accepted all there was to send",
@@ -40,7 +40,7 @@ class _Cancelled:
 
     @property
     def words(self) -> str:
-        return _OVER if self.result is None else _WORDS[self.result]
+        return _OVER if self.result is None else WORDS[self.result]
 
 
 async def cancel_nodes(nodes: Wanted, world: World) -> int:

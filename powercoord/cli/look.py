@@ -19,7 +19,7 @@ from powercoord.cli.session import Session, World
 @click.pass_obj
 def status(session: Session, /, nodeset: str, json: bool) -> int:
     """
-    Show what is known of nodes, and how old that is; no BMC is asked.
+    Show how the coordinator is, what is known of nodes, and what is wanted of them; no BMC is asked.
     """
     nodes = wanted(nodeset) if nodeset else None
 
@@ -69,9 +69,15 @@ def queue(session: Session, /, nodeset: str, json: bool) -> int:
 
 @click.command()
 @nodeset(required=False)
+@click.option(
+    "--after",
+    type=click.IntRange(min=0),
+    metavar="NUMBER",
+    help="Begin after the event of that number: 0 for all that is kept.",
+)
 @as_json
 @click.pass_obj
-def watch(session: Session, /, nodeset: str, json: bool) -> int:
+def watch(session: Session, /, nodeset: str, after: int | None, json: bool) -> int:
     """
     Write what happens, as it happens, until Ctrl-C.
     """
@@ -80,7 +86,7 @@ def watch(session: Session, /, nodeset: str, json: bool) -> int:
     async def work(world: World) -> int:
         from powercoord.cli.watching import follow
 
-        return await follow(nodes, world)
+        return await follow(nodes, after, world)
 
     return session.run(work, Screen(json))
 

@@ -14,7 +14,9 @@ from attrs import astuple, frozen
 from powercoord.cli.exits import REACHED
 from powercoord.cli.naming import Wanted, resolve
 from powercoord.cli.session import World
-from powercoord.cli.states import rounded, span
+from powercoord.cli.states import span
+from powercoord.cli.telling import whom
+from powercoord.cli.times import rounded
 from powercoord.client import NodeStatus
 from powercoord.folding import fold
 from powercoord.views import ActionView
@@ -61,7 +63,7 @@ def _table(busy: Sequence[NodeStatus], world: World) -> None:
             alike.setdefault(_line(place, action, status), []).append(action)
     now = world.now()
     world.screen.table(
-        ("", "VERB", "PHASE", "FOR", "THEN", "COUNT", "NODES", "AGE", "DEADLINE IN"),
+        ("", "VERB", "PHASE", "FOR", "THEN", "COUNT", "NODES", "AGE", "DEADLINE IN", "ACTION"),
         [
             (
                 *astuple(line),
@@ -69,6 +71,7 @@ def _table(busy: Sequence[NodeStatus], world: World) -> None:
                 fold(action.node for action in actions),
                 _age(actions, now),
                 _left(actions, now),
+                actions[0].id if len(actions) == 1 else "",
             )
             for line, actions in alike.items()
         ],
@@ -90,10 +93,7 @@ def _line(place: str, action: ActionView, status: NodeStatus) -> _Line:
 
 
 def _whom(action: ActionView) -> str:
-    names = dict.fromkeys(
-        (request.requester or "somebody") + (f" via {request.door}" if request.door else "")
-        for request in action.waiters
-    )
+    names = dict.fromkeys(map(whom, action.waiters))
     shown = ", ".join(list(names)[:3])
     return shown + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 

@@ -17,9 +17,10 @@ from powercoord.cli.checking import check_config
 from powercoord.cli.demo import demo
 from powercoord.cli.exits import BAD_INPUT, INTERRUPTED, MEANINGS, NOT_REACHED, exit_code_of, line_of
 from powercoord.cli.look import drivers, nodes, query, queue, status, watch
+from powercoord.cli.past import history, resolve, show
 from powercoord.cli.power import boot, cycle, off, on, reset
 from powercoord.cli.session import RealSession, Session
-from powercoord.cli.steer import cancel, drain, resume
+from powercoord.cli.steer import cancel, drain, resume, shutdown
 from powercoord.errors import PowercoordError
 
 
@@ -106,9 +107,13 @@ for command in (
     query,
     queue,
     watch,
+    history,
+    show,
     cancel,
+    resolve,
     drain,
     resume,
+    shutdown,
     nodes,
     drivers,
     check_config,

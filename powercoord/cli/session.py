@@ -27,16 +27,23 @@ if TYPE_CHECKING:  # at run time it would import Twisted
 T = TypeVar("T")
 
 
+def _nowhere(endpoint: str) -> Client:
+    raise NotImplementedError(endpoint)
+
+
 @frozen
 class World:
     """
     Everything around a command.
+
+    :param reach: a client of another coordinator, not connected yet.
     """
 
     client: Client
     clock: IReactorTime
     screen: Screen
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    reach: Callable[[str], Client] = _nowhere
 
 
 Work = Callable[[World], Coroutine[Any, Any, int]]

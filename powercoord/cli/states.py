@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from powercoord.cli.exits import NOT_KNOWN, REACHED
+from powercoord.cli.headline import headline, style_of
 from powercoord.cli.naming import Wanted, resolve
 from powercoord.cli.progress import meter
-from powercoord.cli.screen import Screen
+from powercoord.cli.screen import Screen, count_of
 from powercoord.cli.session import World
-from powercoord.client import NodeStatus, Reading
-from powercoord.duration import format_duration
+from powercoord.cli.times import rounded
+from powercoord.client import Health, NodeStatus, Reading
 from powercoord.folding import fold
 from powercoord.model import PowerState
 
@@ -35,21 +36,35 @@ class _Seen:
     age: float | None
     text: str
     doing: str = ""
+    wanted: str = ""
+    drifted: bool = False
 
 
 async def show_status(nodes: Wanted | None, world: World) -> int:
     """
-    What is known of nodes, without asking a BMC.
+    How the coordinator is, and what is known of nodes, without asking a BMC.
     """
     names = None if nodes is None else await resolve(world.client, nodes)
+    now = await world.client.health()
     found = await world.client.status(names)
     if world.screen.json:
-        world.screen.document({"nodes": [_status_form(status) for status in found]})
-    elif not found:
+        nodes_found = [_status_form(status) for status in found]
+        world.screen.document({"coordinator": _health_form(now), "nodes": nodes_found})
+        return REACHED
+    world.screen.line(headline(now, world.now()), style_of(now))
+    if drifted := [status for status in found if status.drifted]:
+        world.screen.line(_drift(drifted), "bold red")
+    if not found:
         world.screen.line("There are no nodes.")
     else:
         _table(world.screen, [_seen(status) for status in found])
     return REACHED
+
+
+def _drift(drifted: Sequence[NodeStatus]) -> str:
+    nodes = fold(status.name for status in drifted)
+    has = "has" if len(drifted) == 1 else "have"
+    return f"{count_of(len(drifted), 'node')} {has} other power than is wanted: {nodes}"
 
 
 async def read_states(nodes: Wanted, world: World) -> int:
@@ -78,23 +93,43 @@ def _seen(status: NodeStatus) -> _Seen:
     doing = status.in_play
     words = "" if doing is None else f"{doing.verb.value}, {doing.phase.value}"
     waiting = f"; then {', '.join(action.verb.value for action in status.waiting)}" if status.waiting else ""
-    return _Seen(status.name, status.state, status.age, status.text, words + waiting)
+    return _Seen(
+        status.name,
+        status.state,
+        status.age,
+        status.text,
+        words + waiting,
+        "" if status.wanted is None else status.wanted.goal.value,
+        status.drifted,
+    )
 
 
 def _table(screen: Screen, seen: Iterable[_Seen]) -> None:
-    alike: dict[tuple[PowerState, str, str], list[_Seen]] = {}
+    alike: dict[_Seen, list[_Seen]] = {}
     for one in seen:
-        alike.setdefault((one.state, one.text, one.doing), []).append(one)
-    order = list(PowerState)
-    found = sorted(alike.items(), key=lambda item: (order.index(item[0][0]), item[0][2], item[1][0].node))
+        alike.setdefault(evolve(one, node="", age=None), []).append(one)
+    found = sorted(alike.items(), key=_drifted_first)
     screen.table(
-        ("STATE", "COUNT", "NODES", "SEEN", "IN PLAY", "REASON"),
+        ("STATE", "WANTED", "COUNT", "NODES", "SEEN", "IN PLAY", "REASON"),
         [
-            (state.value, str(len(group)), fold(one.node for one in group), ages(group), doing, text)
-            for (state, text, doing), group in found
+            (
+                kind.state.value,
+                kind.wanted + (" (drifted)" if kind.drifted else ""),
+                str(len(group)),
+                fold(one.node for one in group),
+                ages(group),
+                kind.doing,
+                kind.text,
+            )
+            for kind, group in found
         ],
-        [_STYLES.get(state, "yellow") for (state, _, _), _ in found],
+        ["red" if kind.drifted else _STYLES.get(kind.state, "yellow") for kind, _ in found],
     )
+
+
+def _drifted_first(item: tuple[_Seen, list[_Seen]]) -> tuple[object, ...]:
+    kind, group = item
+    return (not kind.drifted, list(PowerState).index(kind.state), kind.doing, group[0].node)
 
 
 def ages(seen: Sequence[_Seen]) -> str:
@@ -115,27 +150,25 @@ def span(shortest: float, longest: float) -> str:
     return "–".join(ends)
 
 
-def rounded(seconds: float) -> str:
-    """
-    A time in whole seconds, minutes, hours or days.
-    """
-    for limit, unit in ((120.0, 1.0), (7200.0, 60.0), (172_800.0, 3600.0)):
-        if seconds < limit:
-            return format_duration(max(0.0, seconds) // unit * unit)
-    return format_duration(seconds // 86400.0 * 86400.0)
-
-
 def _reading_form(reading: Reading) -> dict[str, Any]:
     form: dict[str, Any] = {"node": reading.node, "state": reading.state.value, "age": reading.age}
     return form | ({"text": reading.text} if reading.text else {})
 
 
+def _health_form(now: Health) -> dict[str, Any]:
+    from powercoord.api.health import health_form
+
+    return health_form(now)
+
+
 def _status_form(status: NodeStatus) -> dict[str, Any]:
-    from powercoord.api.forms import action_form
+    from powercoord.api.forms import action_form, wanted_form
 
     form: dict[str, Any] = {"node": status.name, "driver": status.driver, "groups": list(status.groups)}
     form |= {"state": status.state.value, "age": status.age}
     form |= {"text": status.text} if status.text else {}
+    form["wanted"] = None if status.wanted is None else wanted_form(status.wanted)
+    form["drifted"] = status.drifted
     form["in_play"] = None if status.in_play is None else action_form(status.in_play)
     form["waiting"] = [action_form(action) for action in status.waiting]
     return form

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """
-The commands that hold the coordinator back: cancel, drain, resume.
+The commands that hold the coordinator back: cancel, drain, resume, shutdown.
 """
 
 from __future__ import annotations
@@ -41,34 +41,74 @@ def cancel(
     return session.run(work, Screen(json), requester)
 
 
+_requester = click.option("--requester", help="Who asks, for the history. Default: your login name.")
+
+
 @click.command()
 @click.option("--reason", default="", help="Why, for those whose requests are refused.")
-@click.option("--requester", help="Who asks, for the history. Default: your login name.")
+@click.option("--wait", is_flag=True, help="Wait until nothing goes on any more.")
+@click.option(
+    "--if-peer-ready",
+    "peers",
+    multiple=True,
+    metavar="ENDPOINT",
+    help="Only if the coordinator there takes new changes; may be repeated, and one is enough.",
+)
+@_requester
+@as_json
 @click.pass_obj
-def drain(session: Session, /, reason: str, requester: str | None) -> int:
+def drain(
+    session: Session,
+    /,
+    reason: str,
+    wait: bool,
+    peers: tuple[str, ...],
+    requester: str | None,
+    json: bool,
+) -> int:
     """
-    Let the coordinator refuse new changes; what was accepted goes on.
+    Let the coordinator refuse new changes; what was accepted goes on. This outlives a restart.
     """
 
     async def work(world: World) -> int:
-        await world.client.drain(reason)
-        world.screen.line("The coordinator takes no new changes; 'powercoord resume' ends that.")
-        return 0
+        from powercoord.cli.draining import drain
 
-    return session.run(work, Screen(), requester)
+        return await drain(reason, peers, wait=wait, world=world)
+
+    return session.run(work, Screen(json), requester)
 
 
 @click.command()
-@click.option("--requester", help="Who asks, for the history. Default: your login name.")
+@_requester
+@as_json
 @click.pass_obj
-def resume(session: Session, /, requester: str | None) -> int:
+def resume(session: Session, /, requester: str | None, json: bool) -> int:
     """
     Let the coordinator take new changes again.
     """
 
     async def work(world: World) -> int:
-        await world.client.resume()
-        world.screen.line("The coordinator takes new changes.")
-        return 0
+        from powercoord.cli.draining import resume
 
-    return session.run(work, Screen(), requester)
+        return await resume(world)
+
+    return session.run(work, Screen(json), requester)
+
+
+@click.command()
+@_requester
+@as_json
+@click.pass_obj
+def shutdown(session: Session, /, requester: str | None, json: bool) -> int:
+    """
+    Let the coordinator drain, and end when all is done or its grace is over.
+
+    What has not ended by then goes on when it is started again.
+    """
+
+    async def work(world: World) -> int:
+        from powercoord.cli.draining import shutdown
+
+        return await shutdown(world)
+
+    return session.run(work, Screen(json), requester)

@@ -160,7 +160,10 @@ class Subscriptions:
                 subscription.cursor = None
             else:
                 return said["subscription"], True
-        return (await line.link.call(Subscribe, filter=wanted))["subscription"], False
+        said = await line.link.call(Subscribe, filter=wanted)
+        if subscription.resumes:
+            subscription.cursor = said["cursor"]
+        return said["subscription"], False
 
     def _tell(self, subscription: Subscription, forms: Sequence[Form]) -> Deferred[None] | None:
         for form in forms:
