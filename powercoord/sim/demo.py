@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import tempfile
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from attrs import define, field, frozen
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, DeferredList, gatherResults
 from twisted.internet.task import deferLater
 
 from powercoord.cli.asking import Asked, ask
@@ -27,10 +27,10 @@ from powercoord.cli.session import World
 from powercoord.client import Accepted, Client
 from powercoord.config import load
 from powercoord.installed import find_drivers
-from powercoord.journal import NullJournal
-from powercoord.lifecycle import Coordinator
+from powercoord.journal import sqlite_journal
+from powercoord.lifecycle.serving import Coordinator
 from powercoord.model import Done, Outcome, Superseded, Verb
-from powercoord.service import build
+from powercoord.service import Around, build
 from powercoord.sim.fleet import SimulatedFleet
 from powercoord.sim.machine import Latency, Machine
 
@@ -209,14 +209,18 @@ def main(words: Sequence[str]) -> int:
 async def _demo(options: Namespace, folder: Path, reactor: Any) -> int:
     fleet = SimulatedFleet(reactor, options.nodes, port=0, latency=Latency(on=options.latency))
     fleet.startService()
-    failures: list[str] = []
-    coordinator = _coordinator(options, fleet, folder, reactor, failures.append)
-    client = Client.from_string(reactor, f"unix:{folder}/amp.sock", requester="demo")
+    ended: Deferred[int] = Deferred()
     screen = Screen()
+    coordinator = _coordinator(options, fleet, folder, reactor, Around(ended.callback, screen.line))
+    client = Client.from_string(reactor, f"unix:{folder}/amp.sock", requester="demo")
     screen.line(f"{options.nodes} simulated BMCs at {fleet.bmcs[0].address} and on, UDP port {fleet.port}")
     screen.line(f"a coordinator at {folder}/amp.sock, configured by {folder}/powercoord.toml")
     try:
         coordinator.startService()
+        either: list[Deferred[Any]] = [coordinator.ready, ended]
+        await DeferredList(either, fireOnOneCallback=True)
+        if ended.called:
+            return 1
         await client.connect()
         return await Demo(options, fleet, client, reactor, screen).play()
     finally:
@@ -226,7 +230,7 @@ async def _demo(options: Namespace, folder: Path, reactor: Any) -> int:
 
 
 def _coordinator(
-    options: Namespace, fleet: SimulatedFleet, folder: Path, reactor: Any, failed: Callable[[str], None]
+    options: Namespace, fleet: SimulatedFleet, folder: Path, reactor: Any, around: Around
 ) -> Coordinator:
     """
     What twistd would make of the same file.
@@ -240,4 +244,5 @@ def _coordinator(
     )
     installed = find_drivers(reactor)
     configuration = load(str(file), installed.drivers, installed.broken)
-    return build(reactor, configuration, installed, NullJournal(), failed)
+    journal = sqlite_journal(reactor, folder)
+    return build(reactor, configuration, installed, journal, around, journal.history)
