@@ -5,6 +5,8 @@ Tests for `powercoord.api.steering` and `powercoord.api.health`.
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 from twisted.python.failure import Failure
@@ -154,6 +156,22 @@ class SteeringTests(SteeringCase):
         self.assertEqual(
             {"stage": "stopping", "accepting": False, "reason": "it is stopping"}, self.call(Ping)
         )
+
+    def test_load_balancer(self) -> None:
+        """
+        The bytes that the documentation gives to load balancers are a ping, and a yes.
+        """
+        page = (Path(__file__).parent.parent / "docs" / "wire.md").read_text("utf-8")
+        found = re.findall(r"^tcp-check .* ([0-9a-f]{20,})$", page, re.MULTILINE)
+        question, yes = map(bytes.fromhex, found)
+        checker = self.it.raw()
+        self.it.send(checker, question)
+        self.assertIn(yes, checker.data)
+
+        self.lifecycle.start_drain("r", "me", Source.FILE)
+        checker = self.it.raw()
+        self.it.send(checker, question)
+        self.assertNotIn(yes, checker.data)
 
     def test_status(self) -> None:
         """
