@@ -10,6 +10,7 @@ from pathlib import Path
 
 from powercoord.errors import JournalUnavailable
 
+_DAMAGED = "stop, and start again: it will be set aside and a new one begun"
 _HELPS = {
     sqlite3.SQLITE_FULL: "make room on its file system",
     sqlite3.SQLITE_READONLY: "make the file and its file system writable",
@@ -18,30 +19,50 @@ _HELPS = {
     sqlite3.SQLITE_IOERR: "look at the disk and the kernel's log",
     sqlite3.SQLITE_BUSY: "end the other program that is writing to it",
     sqlite3.SQLITE_LOCKED: "end the other program that is writing to it",
-    sqlite3.SQLITE_CORRUPT: "start again: it will be set aside and a new one begun",
-    sqlite3.SQLITE_NOTADB: "start again: it will be set aside and a new one begun",
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+    sqlite3.SQLITE_NOTADB: _DAMAGED,
 }
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
-def unavailable(path: Path, error: sqlite3.Error | OSError) -> JournalUnavailable:
+class DamagedError(Exception):
+    """
+    The file is not what was written; the text says what was found.
+    """
+
+
+def unavailable(path: Path, error: Exception) -> JournalUnavailable:
     """
     The same as an error of ours: which file, why, and what helps.
     """
-    reason = error.strerror if isinstance(error, OSError) else str(error)
-    helps = _HELPS.get(primary(error), "look at the disk and the log")
+    if isinstance(error, JournalUnavailable):
+        return error
+    if isinstance(error, DamagedError):
+        return JournalUnavailable(f"{path}: is damaged ({error}); {_DAMAGED}")
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    helps = _HELPS.get(code(error), "look at the disk and the log")
     return JournalUnavailable(f"{path}: {reason}; {helps}")
 
 
-def primary(error: BaseException) -> int:
+def code(error: BaseException) -> int:
     """
     SQLite's primary result code, 0 without one.
     """
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
-def damaged(error: BaseException) -> bool:
+def is_full(error: BaseException) -> bool:
     """
-    Whether the file itself is at fault.
+    Whether there is just no room; then all else is as it was.
     """
-    return primary(error) in _DAMAGED
+    return code(error) == sqlite3.SQLITE_FULL
+
+
+def is_damage(error: BaseException) -> bool:
+    """
+    Whether the file itself is at fault, and not the way to it.
+
+    Tables that are missing count, and rows that make no sense to us.
+    """
+    if isinstance(error, sqlite3.Error):
+        return code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, 0)
+    return isinstance(error, DamagedError | ValueError | LookupError | TypeError | AssertionError)

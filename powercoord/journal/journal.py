@@ -31,8 +31,15 @@ from powercoord.journal.known import KnownIds
 from powercoord.journal.loading import Loaded
 from powercoord.journal.rows import body, document
 from powercoord.journal.store import Store
+from powercoord.journal.upkeep import Upkeep
 
 _log = Logger(namespace="powercoord.journal")
+
+# A commit that takes so many seconds is told of as trouble.
+STUCK = 10.0
+
+# So many appends may wait for the disk.
+MOST_WAITING = 50_000
 
 
 @frozen(eq=False)
@@ -59,13 +66,26 @@ class SqliteJournal:
     _worker: IWorker
     _store: Store
     history: History
-    trouble: str | None = field(default=None, init=False)
+    _trouble: str | None = field(default=None, init=False)
     _last: int = field(default=0, init=False)
     _open: bool = field(default=False, init=False)
-    _writing: bool = field(default=False, init=False)
+    _begun: float | None = field(default=None, init=False)
     _waiting: list[_Append] = field(factory=list, init=False)
     _soon: IDelayedCall | None = field(default=None, init=False)
     _known: KnownIds = field(factory=KnownIds, init=False)
+    _upkeep: Upkeep = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._upkeep = Upkeep(self._clock, self._worker, self._store, self._known.forget, self._probed)
+
+    @property
+    def trouble(self) -> str | None:
+        """
+        Why it could not be written the last time, or that it cannot be just now.
+        """
+        if self._begun is not None and (age := self._clock.seconds() - self._begun) > STUCK:
+            return f"the journal's disk has not answered for {age:.0f} s; look at the disk"
+        return self._trouble
 
     def open(self) -> Deferred[Recovered]:
         """
@@ -77,12 +97,10 @@ class SqliteJournal:
         """
         Write entries with the next commit.
         """
-        if not self._open:
-            return fail(JournalUnavailable("the journal is not open"))
         try:
-            bodies = [body(entry) for entry in entries]
-        except ValueError as error:
-            return fail(JournalUnavailable(f"an entry cannot be written down: {error}"))
+            bodies = self._bodies(entries)
+        except JournalUnavailable:
+            return fail()
         for entry in entries:
             if isinstance(entry, Answered):
                 self._known.add(entry.request_id)
@@ -109,55 +127,86 @@ class SqliteJournal:
         self._known.load(loaded.known)
         self._last = loaded.recovered.newest
         self._open = True
+        self._upkeep.start()
         return loaded.recovered
 
     async def _closed(self) -> None:
-        if not self._open:
-            return
         self._open = False
+        self._upkeep.stop()
         self._commit()
-        await self.history.close()
         try:
+            await self.history.close()
             await self._worker.do(self._store.close)
         finally:
             await self._worker.stop()
 
+    def _bodies(self, entries: Sequence[Entry]) -> Sequence[str]:
+        if not self._open:
+            raise JournalUnavailable("the journal is not open")
+        if len(self._waiting) >= MOST_WAITING:
+            raise JournalUnavailable(
+                f"the journal's disk does not keep up: {len(self._waiting)} writes wait for it"
+            )
+        try:
+            return [body(entry) for entry in entries]
+        except ValueError as error:
+            raise JournalUnavailable(f"an entry cannot be written down: {error}") from error
+
     def _commit_soon(self) -> None:
-        if not self._writing and self._soon is None:
+        if self._begun is None and self._soon is None:
             self._soon = self._clock.callLater(0, self._commit)
 
     def _commit(self) -> None:
-        if self._soon is not None:
-            if self._soon.active():
-                self._soon.cancel()
-            self._soon = None
+        if self._soon is not None and self._soon.active():
+            self._soon.cancel()
+        self._soon = None
         batch, self._waiting = self._waiting, []
         if not batch:
             return
-        self._writing = True
+        self._begun = self._clock.seconds()
         first = batch[0].last - len(batch[0].bodies) + 1
-        text = document(text for each in batch for text in each.bodies)
+        text = document(each for append in batch for each in append.bodies)
         written = self._worker.do(partial(self._store.write, first, text))
         written.addCallbacks(self._durable, self._failed, callbackArgs=(batch,), errbackArgs=(batch,))
         written.addErrback(_log_fault)
 
     def _durable(self, _: None, batch: Sequence[_Append]) -> None:
-        self._writing = False
-        self.trouble = None
+        self._begun = None
+        self._probed(None)
+        self._upkeep.written(sum(len(each.bodies) for each in batch))
         for each in batch:
             each.written.callback(each.last)
         self._go_on()
 
     def _failed(self, failure: Failure, batch: Sequence[_Append]) -> None:
-        self._writing = False
-        self.trouble = failure.getErrorMessage()
+        self._begun = None
+        self._probed(_why(failure))
         for each in batch:
-            each.written.errback(JournalUnavailable(self.trouble))
+            each.written.errback(JournalUnavailable(self._trouble))
         self._go_on()
 
     def _go_on(self) -> None:
         if self._waiting:
             self._commit_soon()
+
+    def _probed(self, trouble: str | None) -> None:
+        """
+        It could be written, or not.
+        """
+        before, self._trouble = self._trouble, trouble
+        if trouble is not None and before is None:
+            _log.error("the journal cannot be written: {trouble}", trouble=trouble)
+        if trouble is None and before is not None:
+            _log.info("the journal can be written again")
+        if trouble is not None:
+            self._upkeep.probe_later()
+
+
+def _why(failure: Failure) -> str:
+    if not failure.check(JournalUnavailable):
+        _log.failure("fault in the journal", failure)
+        return "fault in the journal; the log has the details"
+    return failure.getErrorMessage()
 
 
 def _log_fault(failure: Failure) -> None:

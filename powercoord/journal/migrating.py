@@ -9,11 +9,12 @@ changed.  ``PRAGMA user_version`` is the number of the last one applied.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 
 from powercoord.errors import JournalUnavailable
+from powercoord.journal.faults import DamagedError, code
 
 
 def steps() -> Mapping[int, str]:
@@ -31,6 +32,7 @@ def migrate(connection: sqlite3.Connection, path: Path, known: Mapping[int, str]
     What was there before is kept beside it, in a file named after its version.
 
     :raises JournalUnavailable: a newer version of powercoord wrote it.
+    :raises DamagedError: something else wrote it.
     """
     version, newest = _version(connection), max(known)
     if version > newest:
@@ -41,9 +43,10 @@ def migrate(connection: sqlite3.Connection, path: Path, known: Mapping[int, str]
     missing = sorted(number for number in known if number > version)
     if missing and version > 0:
         _keep(connection, path.with_name(f"{path.name}.version-{version}"))
+    elif missing and connection.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
+        raise DamagedError("it has tables, and none of ours")
     if missing:
-        script = "\n".join(known[number] for number in missing)
-        _apply(connection, f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {newest};\nCOMMIT;")
+        _apply(connection, path, version, [known[number] for number in missing], newest)
 
 
 def _version(connection: sqlite3.Connection) -> int:
@@ -64,10 +67,19 @@ def _keep(connection: sqlite3.Connection, copy: Path) -> None:
         kept.close()
 
 
-def _apply(connection: sqlite3.Connection, script: str) -> None:
+def _apply(
+    connection: sqlite3.Connection, path: Path, version: int, scripts: Sequence[str], newest: int
+) -> None:
     try:
-        connection.executescript(script)
-    except sqlite3.Error:
+        connection.executescript(
+            "\n".join(["BEGIN IMMEDIATE;", *scripts, f"PRAGMA user_version = {newest};", "COMMIT;"])
+        )
+    except sqlite3.Error as error:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
-        raise
+        if code(error) != sqlite3.SQLITE_ERROR:
+            raise
+        raise JournalUnavailable(
+            f"{path}: cannot be brought from version {version} to {newest}, and stays as it was: {error};"
+            " go on with the powercoord before, and report this"
+        ) from error

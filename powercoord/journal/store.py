@@ -7,21 +7,31 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 from attrs import define, field
 
 from powercoord.errors import JournalUnavailable
-from powercoord.journal.faults import unavailable
+from powercoord.journal.aside import set_aside
+from powercoord.journal.disowning import settle
+from powercoord.journal.faults import DamagedError, is_damage, is_full, unavailable
 from powercoord.journal.loading import Loaded, load, newest
 from powercoord.journal.mending import owed
-from powercoord.journal.migrating import migrate, steps
+from powercoord.journal.opening import Connect, as_long_as_it_was, connect, end_run, unfinished_run, verify
 from powercoord.journal.place import Place
+from powercoord.journal.pruning import Keep, Pruned, prune
 from powercoord.journal.rows import WRITE, body, document
 
+T = TypeVar("T")
+
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+# So much must be free before a disk that was full is trusted again.
+_ROOM = 1 << 20
 
 
 @define(eq=False)
@@ -36,22 +46,21 @@ class Store:
     _place: Place
     _now: Callable[[], datetime]
     _instance: str
+    _keep: Keep = field(factory=Keep)
+    _open_file: Connect = sqlite3.connect
     _connection: sqlite3.Connection | None = field(default=None, init=False)
     _run: int = field(default=0, init=False)
-    _notes: list[str] = field(factory=list, init=False)
+    _doubt: int | None = field(default=None, init=False)
 
     def open(self) -> Loaded:
         """
-        Take possession, and read what there is.
+        Take possession, and read what there is; what is damaged is set aside.
 
         :raises JournalUnavailable: it cannot be used.
         """
         self._place.take()
         try:
-            self._connection = connection = self._connect()
-            self._begin(connection)
-            self._mend(connection)
-            return load(connection, self._notes)
+            return self._begin_or_set_aside()
         except (sqlite3.Error, OSError) as error:
             self._let_go()
             raise unavailable(self._place.database, error) from error
@@ -59,18 +68,43 @@ class Store:
             self._let_go()
             raise
 
-    def write(self, first: int, document: str) -> None:
+    def write(self, first: int, text: str) -> None:
         """
         Make entries durable, all or none.
 
-        :param document: a JSON array of them, numbered from ``first``.
-        :raises JournalUnavailable: they are not.
+        :param text: a JSON array of them, numbered from ``first``.
+        :raises JournalUnavailable: they are not (note [Doubt]).
         """
-        assert self._connection is not None  # noqa: S101 - open() came before
         try:
-            self._connection.execute(WRITE, (first, self._run, document))
-        except sqlite3.Error as error:
-            raise unavailable(self._place.database, error) from error
+            self._use(lambda connection: connection.execute(WRITE, (first, self._run, text)))
+        except JournalUnavailable:
+            if self._connection is None and self._doubt is None:
+                self._doubt = first
+            raise
+
+    def probe(self) -> None:
+        """
+        See whether it can be written, by writing what changes nothing.
+
+        :raises JournalUnavailable: it cannot.
+        """
+        path = self._place.database
+        room = os.statvfs(self._place.directory)
+        if room.f_bavail * room.f_frsize < _ROOM:
+            raise JournalUnavailable(f"{path}: the disk is full; make room on its file system")
+        self._use(lambda connection: connection.execute("UPDATE pruned SET number = number"))
+
+    def prune(self) -> Pruned:
+        """
+        Take a slice of what is old away.
+        """
+        return self._use(lambda connection: prune(connection, self._keep, self._now()))
+
+    def copy_log(self) -> None:
+        """
+        Copy the write-ahead log into the database, so that it can begin anew.
+        """
+        self._use(lambda connection: connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone())
 
     def close(self) -> None:
         """
@@ -78,45 +112,90 @@ class Store:
         """
         try:
             if self._connection is not None:
-                ended = (self._now().isoformat(), self._run)
-                self._connection.execute("UPDATE run SET ended = ? WHERE id = ?", ended)
+                end_run(self._connection, self._run, self._now())
         except sqlite3.Error as error:
             raise unavailable(self._place.database, error) from error
         finally:
             self._let_go()
 
-    def _connect(self) -> sqlite3.Connection:
-        path = self._place.database
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    def _use(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """
+        Work on a connection that is whole; one that may not be is replaced with the next work.
+        """
         try:
-            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-            if mode != "wal":
-                raise JournalUnavailable(
-                    f"{path}: its file system cannot hold a write-ahead log; use a local one"
-                )
-            connection.execute("PRAGMA synchronous = FULL")
-            migrate(connection, path, steps())
+            if self._connection is None:
+                self._connection = self._reconnect()
+            return work(self._connection)
+        except (sqlite3.Error, OSError, DamagedError) as error:
+            if not is_full(error):
+                self._drop()
+            raise unavailable(self._place.database, error) from error
+
+    def _reconnect(self) -> sqlite3.Connection:
+        path = self._place.database
+        if not path.exists():
+            raise JournalUnavailable(f"{path}: has gone; stop, put it back, and start again")
+        connection = connect(path, self._open_file)
+        try:
+            self._recognise(connection)
+            settle(connection, self._doubt)
+            verify(connection)
         except BaseException:
             connection.close()
             raise
+        self._doubt = None
         return connection
 
-    def _begin(self, connection: sqlite3.Connection) -> None:
+    def _recognise(self, connection: sqlite3.Connection) -> None:
+        row = connection.execute("SELECT instance FROM run WHERE id = ?", (self._run,)).fetchone()
+        if row != (self._instance,):
+            raise JournalUnavailable(
+                f"{self._place.database}: is not the file that was opened; stop, and start again"
+            )
+
+    def _begin_or_set_aside(self) -> Loaded:
+        try:
+            return self._begin(())
+        except Exception as error:
+            if not is_damage(error):
+                raise
+            self._drop()
+            path = self._place.database
+            aside = set_aside(path, self._now())
+            note = f"{path}: was damaged ({error}) and is set aside as {aside.name}; a new journal is begun"
+            return self._begin([f"{note}, which knows nothing of what was accepted before"])
+
+    def _begin(self, notes: Sequence[str]) -> Loaded:
+        path = self._place.database
+        was_empty = path.exists() and path.stat().st_size == 0
+        self._connection = connection = connect(path, self._open_file)
+        last = unfinished_run(connection)
+        if last is not None or not as_long_as_it_was(connection, path):
+            verify(connection)
+        if last is not None:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            notes = [*notes, f"{path}: the last run ({last}) did not end in order"]
+        if was_empty:
+            notes = [*notes, f"{path}: was empty; a new journal is begun"]
+        self._run = self._new_run(connection)
+        answers = document(body(each) for each in owed(connection, self._now()))
+        connection.execute(WRITE, (newest(connection) + 1, self._run, answers))
+        return load(connection, notes)
+
+    def _new_run(self, connection: sqlite3.Connection) -> int:
         boot = _BOOT_ID.read_text().strip() if _BOOT_ID.exists() else ""
         cursor = connection.execute(
             "INSERT INTO run (instance, boot, pid, started) VALUES (?, ?, ?, ?)",
             (self._instance, boot, os.getpid(), self._now().isoformat()),
         )
-        self._run = cursor.lastrowid or 0
+        return cursor.lastrowid or 0
 
-    def _mend(self, connection: sqlite3.Connection) -> None:
-        answers = owed(connection, self._now())
-        text = document(body(each) for each in answers)
-        connection.execute(WRITE, (newest(connection) + 1, self._run, text))
+    def _drop(self) -> None:
+        if self._connection is not None:
+            with suppress(sqlite3.Error):
+                self._connection.close()
+            self._connection = None
 
     def _let_go(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._drop()
         self._place.leave()

@@ -12,7 +12,7 @@ from attrs import evolve
 
 from powercoord.durable import Left, Pending
 from powercoord.entries import Accepted, Entered, Entry
-from powercoord.model import Disposition, Phase, Verb
+from powercoord.model import Phase, Verb
 
 
 def left(
@@ -23,9 +23,8 @@ def left(
 
     :param entries: those about it, in order, from the one that began it.
     """
-    first = next(
-        each for each in entries if isinstance(each, Accepted) and each.disposition is not Disposition.JOINED
-    )
+    first = entries[0]
+    assert isinstance(first, Accepted)  # noqa: S101 - what the tables point at
     begun = Left(
         action=first.action,
         node=first.request.node,

@@ -5,6 +5,7 @@ A journal in a folder of its own, whose thread is the test itself.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +22,9 @@ from powercoord.entries import Accepted, Answered, Ended, Entered, Entry, Follow
 from powercoord.journal.history import History
 from powercoord.journal.interfaces import IWorker
 from powercoord.journal.journal import SqliteJournal
+from powercoord.journal.opening import Connect
 from powercoord.journal.place import Place
+from powercoord.journal.pruning import Keep
 from powercoord.journal.store import Store
 from powercoord.model import (
     Disposition,
@@ -80,6 +83,8 @@ class JournalWorld:
     clock: Clock = field(factory=Clock)
     worker: HeldWorker = field(factory=HeldWorker)
     runs: int = 0
+    keep: Keep = field(factory=Keep)
+    connect: Connect = sqlite3.connect
 
     def now(self) -> datetime:
         return START + timedelta(seconds=self.clock.seconds())
@@ -94,7 +99,7 @@ class JournalWorld:
         return SqliteJournal(
             clock=self.clock,
             worker=self.worker,
-            store=Store(place, self.now, f"run-{self.runs}"),
+            store=Store(place, self.now, f"run-{self.runs}", self.keep, self.connect),
             history=History(HeldWorker(), place.database),
             **arguments,
         )

@@ -4,14 +4,15 @@
 -- into it, so that nothing needs to be read in full to begin again: the triggers below keep them, in the same
 -- transaction as the entry itself.
 
--- One start of the service. `ended` stays empty when it did not stop in order.
+-- One start of the service. `ended` stays empty when it did not stop in order; `pages` is the length of the file then.
 CREATE TABLE run (
     id INTEGER PRIMARY KEY,
     instance TEXT NOT NULL,
     boot TEXT NOT NULL,
     pid INTEGER NOT NULL,
     started TEXT NOT NULL,
-    ended TEXT
+    ended TEXT,
+    pages INTEGER
 ) STRICT;
 
 -- `body` is the entry's whole form; the columns beside it are for finding it.

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: MIT
+"""
+Entries that are there although they were reported as not written.
+
+# Note [Doubt]
+
+When the disk fails in the middle of a commit, SQLite says so and we report the
+entries as not written; but all of them may be in the log, and come to light
+when it is read again.  So after such a fault the file is opened anew, its log
+is copied into the database (what the log's own pages are worth after a failed
+sync nobody knows), and what was reported as not written is taken out.  Should
+the process die between the fault and that, the next one finds the entries and
+takes them for durable: their callers, who were told "not accepted", may then
+see done what they asked for.  No disk can do better.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from powercoord.journal.faults import DamagedError
+from powercoord.journal.loading import newest
+
+# The triggers make the other tables again, from the entries that stay. What was accepted last may be pruned
+# already, so a node's sequence stays; it may be that of a disowned request, which does no harm.
+_DISOWN = """
+BEGIN IMMEDIATE;
+CREATE TEMP TABLE kept AS
+    SELECT number, run, kind, node, action, request_id, body FROM entry WHERE number < {first};
+DELETE FROM entry;
+DELETE FROM request;
+DELETE FROM action;
+UPDATE node SET wanted = NULL, wanted_action = NULL, seen = NULL;
+INSERT INTO entry (number, run, kind, node, action, request_id, body)
+    SELECT * FROM kept ORDER BY number;
+DROP TABLE kept;
+COMMIT;
+"""
+
+
+def settle(connection: sqlite3.Connection, doubt: int | None) -> None:
+    """
+    Make sure of what is there, and take out what should not be.
+
+    :param doubt: the lowest number that was reported as not written.
+    """
+    busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if busy:
+        error = sqlite3.OperationalError("another program is reading it")
+        error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+        raise error
+    if doubt is not None and newest(connection) >= doubt:
+        _disown(connection, doubt)
+
+
+def _disown(connection: sqlite3.Connection, first: int) -> None:
+    try:
+        connection.executescript(_DISOWN.format(first=first))
+    except sqlite3.Error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    if newest(connection) >= first:
+        raise DamagedError(f"entries from {first} on cannot be taken out")
