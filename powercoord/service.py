@@ -8,47 +8,21 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from functools import partial
-from itertools import count
-from pathlib import Path
-from random import Random
-from secrets import token_bytes, token_hex
-from socket import gethostname
 from typing import Any
 
-from attrs import define, field
-from twisted.internet.endpoints import serverFromString
 from twisted.python import usage
 
-from powercoord.api.agent import AgentCheck
-from powercoord.api.agent_words import Manner
-from powercoord.api.dial import RegionDialler
-from powercoord.api.listen import AmpListener
-from powercoord.api.reception import Coordinator as Shared
-from powercoord.api.reception import Reception
 from powercoord.config import DEFAULT, Configuration, load
 from powercoord.durable import IHistory, IJournal
 from powercoord.errors import ConfigError
 from powercoord.installed import Installed, find_drivers
-from powercoord.interfaces import IDoor
 from powercoord.journal import sqlite_journal
-from powercoord.lifecycle.course import AtDeadline, Companion, StopPlan
-from powercoord.lifecycle.drain_file import DrainFile
 from powercoord.lifecycle.exiting import EX_CONFIG, end_process
 from powercoord.lifecycle.inherited import Inherited
-from powercoord.lifecycle.lifecycle import Lifecycle
-from powercoord.lifecycle.makers import WorkMakers
-from powercoord.lifecycle.notify import Progress
 from powercoord.lifecycle.notify_systemd import Systemd
-from powercoord.lifecycle.record import DrainRecord
 from powercoord.lifecycle.serving import Coordinator
-from powercoord.lifecycle.signals import Signals
-from powercoord.registry import Limits, Registry, build_registry
-from powercoord.roster import Roster
-from powercoord.service_doors import AmpDoor, RegionDoor
-from powercoord.service_reload import Reloading
+from powercoord.service_assembly import Around, Assembly
 
 
 class Options(usage.Options):
@@ -79,7 +53,9 @@ def makeService(options: Options) -> Coordinator:
         configuration = read()
         server = configuration.server
         unused = inherited.check(
-            [*server.amp, *server.agent], secret=server.secret is not None, insecure=server.insecure
+            [*server.amp, *server.agent, *server.http],
+            secret=server.secret is not None,
+            insecure=server.insecure,
         )
     except ConfigError as mistakes:
         _tell(str(mistakes))
@@ -96,27 +72,6 @@ def makeService(options: Options) -> Coordinator:
     return build(reactor, configuration, installed, journal, around, journal.history)
 
 
-@define(eq=False)
-class Around:
-    """
-    The process around a coordinator.
-
-    :param ended: called once with the exit code, when all is over.
-    :param tell: says a line to whoever started the process.
-    :param endpoint: makes an endpoint to listen on of a string; None: as Twisted does.
-    :param systemd: whom to tell how it goes, if there is one.
-    :param read: reads the configuration again; None: signals are not ours.
-    :param alive: whether the journal's thread is.
-    """
-
-    ended: Callable[[int], None]
-    tell: Callable[[str], None]
-    endpoint: Callable[[str], Any] | None = None
-    systemd: Systemd | None = None
-    read: Callable[[], Configuration] | None = None
-    alive: Callable[[], bool] = field(default=lambda: True)
-
-
 def build(
     reactor: Any,
     configuration: Configuration,
@@ -128,200 +83,7 @@ def build(
     """
     A coordinator for a configuration; nothing is opened before it is started.
     """
-    return _Assembly(reactor, configuration, installed, journal, around, history).coordinator()
-
-
-@define(eq=False)
-class _Assembly:
-    """
-    The rooms of one coordinator, as they are put together.
-    """
-
-    reactor: Any
-    configuration: Configuration
-    installed: Installed
-    journal: IJournal
-    around: Around
-    history: IHistory | None
-    roster: Roster = field(init=False)
-    registry: Registry = field(init=False)
-    lifecycle: Lifecycle = field(init=False)
-    reception: Reception = field(init=False)
-    listener: AmpListener = field(init=False)
-    drain_file: DrainFile | None = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        server = self.configuration.server
-        self.roster = self._roster()
-        self.registry = self._registry()
-        self.lifecycle = self._lifecycle()
-        self.reception = self._reception()
-        self.listener = AmpListener(
-            self.reactor, server.amp, self.reception, server.insecure, self.around.endpoint
-        )
-        path = server.drain_file
-        self.drain_file = None if path is None else DrainFile(self.reactor, Path(path), self.lifecycle)
-
-    def coordinator(self) -> Coordinator:
-        """
-        The service, and whatever goes along with it.
-        """
-        server, systemd = self.configuration.server, self.around.systemd
-        plan = StopPlan(
-            grace=float(server.graceful_shutdown_timeout),
-            lameduck=server.lameduck_seconds(),
-            at_deadline=AtDeadline(server.drain_timeout_action.value),
-        )
-        companions = []
-        if systemd is not None:
-            companions.append(Companion("what systemd is told", partial(self._follow, systemd), systemd.stop))
-        if self.drain_file is not None:
-            companions.append(Companion("the drain file", self.drain_file.start, self.drain_file.stop))
-        return Coordinator(
-            self.reactor,
-            self.lifecycle,
-            self.registry,
-            self._doors(),
-            tuple(self.installed.drivers.values()),
-            self.journal,
-            plan,
-            self.around.ended,
-            self.around.tell,
-            signals=self._signals(),
-            companions=companions,
-        )
-
-    def _roster(self) -> Roster:
-        return Roster(
-            self.configuration.nodes,
-            self.installed.drivers,
-            defaults=self.configuration.defaults,
-            max_adopted=int(self.configuration.server.max_adopted),
-            in_use=lambda name: self.registry.is_busy(name),  # noqa: PLW0108 - there is no registry yet
-        )
-
-    def _registry(self) -> Registry:
-        # Unlike a counter alone, ids of two runs can not be mistaken for each other.
-        instance, numbers = token_hex(3), count(1)
-        random = Random()  # noqa: S311 - spreads retries, guards nothing
-        return build_registry(
-            clock=self.reactor,
-            now=_now,
-            new_id=lambda: f"{instance}-{next(numbers)}",
-            jitter=lambda pause: pause * random.uniform(0.8, 1.2),
-            roster=self.roster,
-            drivers=self.installed.drivers,
-            journal=self.journal,
-            limits=_limits(self.configuration, self.installed),
-        )
-
-    def _lifecycle(self) -> Lifecycle:
-        server, makers = self.configuration.server, WorkMakers()
-        makers.add("drift", self.registry.wants.resume, self.registry.wants.pause)
-        record = DrainRecord(Path(server.state_dir) / "drain")
-        return Lifecycle(
-            self.reactor, _now, self.registry, record, makers, drain_file=server.drain_file is not None
-        )
-
-    def _reception(self) -> Reception:
-        return Reception(
-            Shared(
-                registry=self.registry,
-                drivers=self.installed.drivers,
-                clock=self.reactor,
-                ident=gethostname(),
-                new_id=lambda: token_hex(8),
-                random=token_bytes,
-                secret=_bytes(self.configuration.server.secret),
-                history=self.history,
-                lifecycle=self.lifecycle,
-            )
-        )
-
-    def _doors(self) -> Sequence[IDoor]:
-        """
-        The agent check opens first and closes last: it tells HAProxy of all the others.
-        """
-        server, region = self.configuration.server, self.configuration.region
-        doors: list[IDoor] = []
-        if server.agent:
-            doors.append(self._agent())
-        doors.append(
-            AmpDoor(self.listener, self.reception, f"AMP at {', '.join(server.amp) or 'no endpoint'}")
-        )
-        if region.connect:
-            jitter = Random().random  # noqa: S311 - spreads attempts, guards nothing
-            dialler = RegionDialler(
-                self.reactor, region.connect, self.reception, _bytes(region.secret), jitter
-            )
-            doors.append(RegionDoor(dialler, f"region at {', '.join(region.connect)}"))
-        return doors
-
-    def _agent(self) -> IDoor:
-        server, drain_file = self.configuration.server, self.drain_file
-        manner = Manner(
-            shared=server.agent_shared,
-            hold=server.agent_hold,
-            maintenance=lambda: drain_file is not None and drain_file.maintenance,
-        )
-        endpoint = self.around.endpoint
-        return AgentCheck(
-            self.reactor,
-            server.agent,
-            self.lifecycle,
-            manner,
-            allow=server.agent_allow,
-            endpoint=serverFromString if endpoint is None else lambda _, text: endpoint(text),
-        )
-
-    def _signals(self) -> Signals | None:
-        if self.around.read is None:
-            return None
-        reloading = Reloading(
-            self.reactor, self.configuration, self.around.read, self._prepare, self._tell_of_reload
-        )
-        return Signals(self.reactor, self.lifecycle, reloading)
-
-    def _prepare(self, new: Configuration) -> Callable[[], None]:
-        """
-        What takes another configuration; the roster refuses last, for it changes in doing so.
-        """
-        use_certificates = self.listener.prepare_certificates()
-        self.roster.replace(new.nodes, new.defaults)
-
-        def take() -> None:
-            use_certificates()
-            limits = _limits(new, self.installed)
-            self.registry.limit(limits.fleet, limits.groups, limits.endpoints)
-            self.registry.wants.reconsider()
-
-        return take
-
-    def _tell_of_reload(self, begins: bool) -> None:
-        systemd = self.around.systemd
-        if systemd is not None:
-            (systemd.reloading if begins else systemd.reloaded)()
-
-    def _follow(self, systemd: Systemd) -> None:
-        progress = Progress()
-        self.registry.subscribe(progress.published)
-        systemd.start(self.lifecycle, lambda: progress.count, self.around.alive)
-
-
-def _limits(configuration: Configuration, installed: Installed) -> Limits:
-    return Limits(
-        fleet=configuration.fleet,
-        groups=configuration.groups,
-        endpoints={name: configuration.endpoint_limit_of(name) for name in installed.drivers},
-    )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _bytes(secret: str | None) -> bytes | None:
-    return None if secret is None else secret.encode()
+    return Assembly(reactor, configuration, installed, journal, around, history).coordinator()
 
 
 def _tell(text: str) -> None:

@@ -18,6 +18,7 @@ from typing import Any, get_args, get_origin
 import click
 from attrs import NOTHING, resolve_types
 
+from powercoord.api.metrics import METRICS
 from powercoord.cli.exits import MEANINGS
 from powercoord.cli.root import main as command_line
 from powercoord.config.ages import Age
@@ -109,11 +110,24 @@ def exits() -> str:
     return _table(("code", "meaning"), ((f"{code}", meaning) for code, meaning in MEANINGS.items()))
 
 
+def metrics() -> str:
+    """
+    A row for each metric.
+    """
+    heads = ("metric", "kind", "labels", "meaning")
+    rows = (
+        (f"`{it.name}`", it.kind.__name__.lower(), ", ".join(f"`{label}`" for label in it.labels), it.text)
+        for it in METRICS
+    )
+    return _table(heads, rows)
+
+
 SECTIONS: Mapping[str, Callable[[], str]] = {
     "configuration": configuration,
     "settings": settings,
     "commands": commands,
     "exits": exits,
+    "metrics": metrics,
 }
 
 

@@ -78,7 +78,13 @@ class Server:
         "Operators use HAProxy's command line, too: no word of ours undoes theirs.", default=False
     )
     agent_hold: bool = key(
-        "A drain that is no stop leaves new connections here while actions are in play.", default=False
+        "A drain that is no stop leaves new connections here, where changes are refused, instead of"
+        " sending them to another coordinator.",
+        default=False,
+    )
+    http: tuple[str, ...] = key(
+        "Where ``/health`` and ``/metrics`` are told to monitoring, as Twisted server endpoint strings.",
+        default=(),
     )
     max_adopted: Count = key(
         "How many nodes that callers describe themselves are remembered.", default=Count(10_000)

@@ -30,7 +30,8 @@ from powercoord.installed import find_drivers
 from powercoord.journal import sqlite_journal
 from powercoord.lifecycle.serving import Coordinator
 from powercoord.model import Done, Outcome, Superseded, Verb
-from powercoord.service import Around, build
+from powercoord.service import build
+from powercoord.service_assembly import Around
 from powercoord.sim.fleet import SimulatedFleet
 from powercoord.sim.machine import Latency, Machine
 

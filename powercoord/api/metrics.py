@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: MIT
+"""
+What Prometheus may know: counted as entries become durable, and looked at when it asks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter as Tally
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+from attrs import define, field, frozen
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+
+from powercoord.api.health import health
+from powercoord.entries import Accepted, Answered, Drifted, Ended, Entry
+from powercoord.interfaces import IRegistry
+from powercoord.model import Disposition, Goal, Outcome, PowerState, Verb
+from powercoord.stages import ILifecycle, Stage
+
+T = TypeVar("T", Counter, Gauge)
+_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 180, 300, 600)
+
+
+@frozen
+class Metric:
+    """
+    One metric, for its declaration and for the reference.
+    """
+
+    kind: type[Counter | Gauge | Histogram]
+    name: str
+    text: str
+    labels: tuple[str, ...] = ()
+
+
+REQUESTS = Metric(
+    Counter,
+    "powercoord_requests_total",
+    "Requests accepted, by verb and by what became of them at once.",
+    ("verb", "disposition"),
+)
+ANSWERS = Metric(
+    Counter,
+    "powercoord_answers_total",
+    "Requests answered, by outcome (the class of a failure in place of failed).",
+    ("outcome",),
+)
+ACTIONS = Metric(
+    Histogram,
+    "powercoord_action_seconds",
+    "From the acceptance of an action's first request to its end, by verb and outcome.",
+    ("verb", "outcome"),
+)
+DRIFTS = Metric(
+    Counter,
+    "powercoord_drifts_total",
+    "How often a node at rest was seen with other power than was wanted.",
+    ("wanted",),
+)
+STAGE = Metric(
+    Gauge, "powercoord_stage", "1 for the stage at which the service stands, 0 for the others.", ("stage",)
+)
+ACCEPTING = Metric(Gauge, "powercoord_accepting", "Whether a change asked for now would be accepted.")
+WRITABLE = Metric(Gauge, "powercoord_journal_writable", "Whether the journal could be written the last time.")
+PENDING = Metric(Gauge, "powercoord_actions_pending", "Actions in play or waiting.")
+NODES = Metric(Gauge, "powercoord_nodes", "Nodes by the power that was last seen.", ("state",))
+DRIFTING = Metric(
+    Gauge, "powercoord_nodes_drifted", "Nodes at rest whose power is seen to be other than wanted."
+)
+METRICS = (REQUESTS, ANSWERS, ACTIONS, DRIFTS, STAGE, ACCEPTING, WRITABLE, PENDING, NODES, DRIFTING)
+
+
+@define(eq=False)
+class Metrics:
+    """
+    The metrics of one coordinator.
+
+    :param drifting: how many nodes have drifted.
+    """
+
+    _registry: IRegistry
+    _lifecycle: ILifecycle
+    _drifting: Callable[[], int]
+    _collected: CollectorRegistry = field(factory=CollectorRegistry, init=False)
+    _requests: Counter = field(init=False)
+    _answers: Counter = field(init=False)
+    _actions: Histogram = field(init=False)
+    _drifts: Counter = field(init=False)
+    _stage: Gauge = field(init=False)
+    _nodes: Gauge = field(init=False)
+    _under_way: dict[str, tuple[Verb, datetime]] = field(factory=dict, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        # When each series began is of no use here, and doubles the text.
+        disable_created_metrics()
+        self._requests = self._declare(REQUESTS, Counter)
+        self._answers = self._declare(ANSWERS, Counter)
+        self._drifts = self._declare(DRIFTS, Counter)
+        self._stage = self._declare(STAGE, Gauge)
+        self._nodes = self._declare(NODES, Gauge)
+        self._actions = Histogram(
+            ACTIONS.name, ACTIONS.text, ACTIONS.labels, registry=self._collected, buckets=_SECONDS
+        )
+        for metric, look in (
+            (ACCEPTING, lambda: health(self._registry, self._lifecycle).accepting),
+            (WRITABLE, lambda: self._registry.trouble is None),
+            (PENDING, lambda: self._lifecycle.pending),
+            (DRIFTING, self._drifting),
+        ):
+            self._declare(metric, Gauge).set_function(_number(look))
+        # A series that appears only with its first event cannot be seen to rise from 0.
+        for verb in Verb:
+            for disposition in Disposition:
+                self._requests.labels(verb.value, disposition.value)
+        for goal in Goal:
+            self._drifts.labels(goal.value)
+
+    def published(self, last: int, entries: Sequence[Entry]) -> None:
+        """
+        These have become durable (a `Listener`).
+        """
+        for entry in entries:
+            if isinstance(entry, Accepted):
+                self._accepted(entry)
+            elif isinstance(entry, Answered):
+                self._answers.labels(_word(entry.outcome)).inc()
+            elif isinstance(entry, Ended):
+                self._ended(entry)
+            elif isinstance(entry, Drifted):
+                self._drifts.labels(entry.wanted.value).inc()
+
+    def text(self) -> bytes:
+        """
+        All of it now, in Prometheus's text format.
+        """
+        for stage in Stage:
+            self._stage.labels(stage.value).set(stage is self._lifecycle.stage)
+        seen = Tally(self._registry.view(name).observed.state for name in self._registry.roster.names())
+        for state in PowerState:
+            self._nodes.labels(state.value).set(seen[state])
+        return generate_latest(self._collected)
+
+    def _declare(self, metric: Metric, kind: type[T]) -> T:
+        return kind(metric.name, metric.text, metric.labels, registry=self._collected)
+
+    def _accepted(self, entry: Accepted) -> None:
+        verb = entry.request.verb
+        self._requests.labels(verb.value, entry.disposition.value).inc()
+        if entry.disposition is not Disposition.JOINED:
+            self._under_way[entry.action] = (verb, entry.at)
+
+    def _ended(self, entry: Ended) -> None:
+        verb, since = self._under_way.pop(entry.action, (None, entry.at))
+        if verb is not None:
+            taken = (entry.at - since).total_seconds()
+            self._actions.labels(verb.value, _word(entry.outcome)).observe(taken)
+
+
+def _word(outcome: Outcome) -> str:
+    return getattr(outcome, "code", type(outcome).__name__.lower())
+
+
+def _number(look: Callable[[], float]) -> Callable[[], float]:
+    return lambda: float(look())
