@@ -32,7 +32,7 @@ class OperatorsPageTests(SynchronousTestCase):
         """
         text = PAGE.read_text("utf-8")
 
-        self.assertEqual(4, len(re.findall(r"<!-- from the code: \w+ -->\n\n(?!<!--)", text)))
+        self.assertEqual(5, len(re.findall(r"<!-- from the code: \w+ -->\n\n(?!<!--)", text)))
         self.assertTrue(all(f"| {code} | {meaning} |" in text for code, meaning in MEANINGS.items()))
 
     def test_examples(self) -> None:
