@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """
-A registry put together as the service does it, without a journal on disk.
+A registry put together as the service does it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from random import Random
 
 from twisted.internet.interfaces import IReactorTime
 
+from powercoord.durable import IJournal
 from powercoord.interfaces import IPowerDriver
 from powercoord.journal import NullJournal
 from powercoord.model import Node
@@ -24,9 +25,10 @@ def registry_of(
     nodes: Sequence[Node],
     drivers: Mapping[str, IPowerDriver],
     limits: Limits | None = None,
+    journal: IJournal | None = None,
 ) -> Registry:
     """
-    A registry of these nodes.
+    A registry of these nodes; without a journal on disk if none is given.
     """
     numbers, random = count(1), Random(0)
     roster = Roster(nodes, drivers)
@@ -37,6 +39,6 @@ def registry_of(
         jitter=lambda pause: pause * random.uniform(0.8, 1.2),
         roster=roster,
         drivers=drivers,
-        journal=NullJournal(),
+        journal=journal or NullJournal(),
         limits=limits or Limits(),
     )

@@ -48,6 +48,7 @@ def tables(output: str) -> dict[str, list[list[str]]]:
 class BenchmarkTests(SynchronousTestCase):
     expected: ClassVar[dict[str, list[str]]] = {
         "registry": ["The registry alone"],
+        "journal": ["What is durable, a second"],
         "amp": ["Calls on one connection", "`Submit` of 20"],
         "off": ["From the request for an off"],
         "memory": ["Memory of the service with 40"],
@@ -70,6 +71,14 @@ class BenchmarkTests(SynchronousTestCase):
         The benchmark of the registry runs.
         """
         self.assertPrintsTables("registry")
+
+    def test_journal(self) -> None:
+        """
+        The benchmark of the journal runs, for each number in flight.
+        """
+        (rows,) = self.assertPrintsTables("journal").values()
+
+        self.assertEqual(7, len(rows))
 
     def test_amp(self) -> None:
         """
@@ -122,7 +131,7 @@ class BenchmarkTests(SynchronousTestCase):
         done = benchmark("--tiny", "imap")
 
         self.assertEqual((2, ""), (done.returncode, done.stdout))
-        self.assertIn("there is no benchmark imap; there are registry, amp, off, memory, ipmi", done.stderr)
+        self.assertIn("there is no benchmark imap; there are registry, journal, amp, off, memory, ipmi", done.stderr)
 
     def test_output_and_profile(self) -> None:
         """
