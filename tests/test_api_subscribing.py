@@ -248,6 +248,17 @@ class ReplayTests(HypothesisNotes, SynchronousTestCase):
         subscribed = self.it.call(self.peer, x.Subscribe, after=newest)
         self.assertEqual({"subscription": 2, "cursor": newest}, subscribed)
 
+    def test_all_pruned(self) -> None:
+        """
+        Who had been told everything goes on, also when all of it has been pruned since.
+        """
+        self.it.happen()
+        self.it.history.pruned = newest = self.it.newest
+        self.it.call(self.peer, x.Subscribe, after=newest)
+        self.it.happen("n2")
+
+        self.assertEqual(list(range(newest + 1, self.it.newest + 1)), numbers(self.peer))
+
     def test_bad_numbers(self) -> None:
         """
         What is no number of an event is refused, however large.

@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 from attrs import evolve
+from twisted.internet.defer import succeed
 
 from powercoord.client import Health, Lagged, NodeStatus, Unreachable
 from powercoord.entries import Accepted, Answered, Ended, Entered, Followed, Observed
@@ -490,6 +491,31 @@ class DrainTests(CommandCase):
 
         self.assertEqual("The coordinator is stopping; 1 action pending.\n", result.stdout)
         self.assertEqual(1, result.exit_code)
+
+    def test_held_by_a_file(self) -> None:
+        """
+        Where a file drains it, too, a resume says that it is in vain, and why.
+        """
+        drain = Drain(since=NOON, reason="maint", by="lb-agent", source=Source.FILE)
+        held = Health(stage=Stage.DRAINED, pending=0, drain=drain, draining="maint (by lb-agent)")
+        self.session.client = Overriding(self.client, resume=lambda: succeed(held))
+        result = self.run_command("resume")
+
+        self.assertIn("drained: maint (by lb-agent, file", result.stdout)
+        self.assertEqual("'resume' ends a drain by command; this one is by file.\n", result.stderr)
+        self.assertEqual(1, result.exit_code)
+
+    def test_stopped_meanwhile(self) -> None:
+        """
+        Who waits for a drain hears when the coordinator stops before its actions have ended.
+        """
+        stopping = Health(stage=Stage.STOPPING, pending=2, stop_requested=True)
+        self.session.client = Overriding(self.client, drain=lambda *_, **__: succeed(stopping))
+        result = self.run_command("drain", "--wait")
+
+        self.assertEqual(
+            ("The coordinator is stopping; 2 actions pending.\n", 1), (result.stdout, result.exit_code)
+        )
 
     def test_shutdown(self) -> None:
         """

@@ -50,11 +50,22 @@ class Replay:
         """
         self._held.follower.told = after
         entries = await self._read()
-        if not entries and after and not await self._history.entries(after - 1, 1):
+        if not entries and not await self._was_given(after):
             raise BadRequest(
                 f"after: there is no event {after} here, nor any after it; is it another journal's?"
             )
         return entries
+
+    async def _was_given(self, number: int) -> bool:
+        """
+        Whether nothing after a number means that it is the newest.
+        """
+        if not number:
+            return True
+        try:
+            return bool(await self._history.entries(number - 1, 1))
+        except BadRequest:
+            return True  # it has been pruned
 
     def begin(self, first: Sequence[Numbered]) -> None:
         """

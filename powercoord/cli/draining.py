@@ -71,9 +71,11 @@ async def _drained(reason: str, now: Health, world: World) -> int:
         _document(now, world)
     elif now.accepting:
         world.screen.line("Somebody resumed: the coordinator takes new changes.")
+    elif not now.ready_to_stop:
+        world.screen.line(headline(now, world.now()), "bold")
     else:
         world.screen.line("Drained: nothing is in play, and nothing waits.")
-    return NOT_REACHED if now.accepting else REACHED
+    return REACHED if now.ready_to_stop else NOT_REACHED
 
 
 async def resume(world: World) -> int:
@@ -87,6 +89,9 @@ async def resume(world: World) -> int:
         world.screen.line("The coordinator takes new changes.")
         return REACHED
     world.screen.line(headline(now, world.now()), "bold")
+    if now.drain is not None:
+        source = now.drain.source.value
+        world.screen.note(f"'resume' ends a drain by command; this one is by {source}.")
     return NOT_REACHED
 
 
