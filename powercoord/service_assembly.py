@@ -147,6 +147,7 @@ class Assembly:
             roster=self.roster,
             drivers=self.installed.drivers,
             journal=self.journal,
+            history=self.history,
             limits=_limits(self.configuration, self.installed),
         )
 
