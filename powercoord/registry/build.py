@@ -11,7 +11,7 @@ from datetime import datetime
 from attrs import field, frozen
 from twisted.internet.interfaces import IReactorTime
 
-from powercoord.durable import IJournal
+from powercoord.durable import IHistory, IJournal
 from powercoord.errors import UnknownPowerType
 from powercoord.interfaces import IPowerDriver, IRoster
 from powercoord.model import Limit, Observation
@@ -47,6 +47,7 @@ def build_registry(
     roster: IRoster,
     drivers: Mapping[str, IPowerDriver],
     journal: IJournal,
+    history: IHistory | None = None,
     limits: Limits | None = None,
 ) -> Registry:
     """
@@ -54,6 +55,7 @@ def build_registry(
 
     :param now: the wall clock, with its time zone, for what is written down.
     :param new_id: ids for actions, unique for ever.
+    :param history: where requests are looked up that were answered long ago.
     :param jitter: spreads the pauses between retries.
     """
     limits = limits or Limits()
@@ -79,5 +81,5 @@ def build_registry(
         sightings=Sightings(clock, changed),
         jitter=jitter,
     )
-    registry = Registry(roster, world, publisher, new_id)
+    registry = Registry(roster, world, publisher, new_id, history)
     return registry

@@ -10,11 +10,14 @@ something that never was.  So what comes while a write is under way is decided
 when that is over, all of it together and with one write.  A write that fails
 can then be undone exactly.  It costs no time: the journal would have made them
 wait for its next commit.
+
+A request id that only the disk may know is looked up before anything of the
+same turn is decided, so that the order of calls stays the order of decisions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from attrs import define, field
@@ -27,6 +30,7 @@ from powercoord.registry.batch import Batch
 from powercoord.registry.surroundings import Write
 
 T = TypeVar("T")
+_Asked = tuple[Callable[[Batch], Any], Sequence[str], Deferred[Any]]
 _log = Logger(namespace="powercoord.registry")
 
 
@@ -35,6 +39,8 @@ class Intake:
     """
     Decides, writes, and only then lets anything happen.
 
+    :param look_up: asked for those of these request ids that only the disk
+        may know; gives None if there are none.
     :param durable: called with what was decided and written.
     :param undo: called with what was decided and could not be written.
     """
@@ -42,19 +48,21 @@ class Intake:
     _write: Write
     _durable: Callable[[Batch], None]
     _undo: Callable[[Batch], None]
-    _queue: list[tuple[Callable[[Batch], Any], Deferred[Any]]] = field(factory=list, init=False)
+    _look_up: Callable[[list[str]], Deferred[None] | None]
+    _queue: list[_Asked] = field(factory=list, init=False)
     _busy: bool = field(default=False, init=False)
 
-    def decide(self, decision: Callable[[Batch], T]) -> Deferred[T]:
+    def decide(self, decision: Callable[[Batch], T], request_ids: Sequence[str] = ()) -> Deferred[T]:
         """
         Fires with what ``decision`` returns, once what it did is durable.
 
         Cancelling it takes nothing back.
 
+        :param request_ids: which requests it is about.
         :raises JournalUnavailable: nothing was changed.
         """
         decided: Deferred[T] = Deferred(_nobody_waits)
-        self._queue.append((decision, decided))
+        self._queue.append((decision, request_ids, decided))
         if not self._busy:
             self._busy = True
             Deferred.fromCoroutine(self._work()).addErrback(_log_fault)
@@ -68,9 +76,12 @@ class Intake:
         finally:
             self._busy = False
 
-    async def _work_on(self, queue: list[tuple[Callable[[Batch], Any], Deferred[Any]]]) -> None:
+    async def _work_on(self, queue: list[_Asked]) -> None:
+        looking = self._look_up([request_id for _, ids, _ in queue for request_id in ids])
+        if looking is not None:
+            await looking
         batch = Batch()
-        answers = [(decided, _attempt(decision, batch)) for decision, decided in queue]
+        answers = [(decided, _attempt(decision, batch)) for decision, _, decided in queue]
         try:
             if batch.entries:
                 await self._write(batch.entries)

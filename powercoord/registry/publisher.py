@@ -36,6 +36,12 @@ class Publisher:
         """
         return self._journal.trouble
 
+    def may_know(self, request_id: str) -> bool:
+        """
+        Whether a request that was answered has this id, as far as can be told at once.
+        """
+        return self._journal.may_know(request_id)
+
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """
         Tell a listener every entry from now on, until the result is called.

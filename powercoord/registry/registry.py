@@ -5,7 +5,7 @@ The door of the heart: requests in, tickets out, one action in play per node.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import define, field
@@ -13,16 +13,15 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from powercoord.durable import Left, Recovered
-from powercoord.entries import Observed, Resolved
-from powercoord.errors import Draining, JournalUnavailable, NoSuchAction, RequestRefused
+from powercoord.durable import IHistory, Left, Recovered
+from powercoord.entries import Observed
+from powercoord.errors import Draining, NoSuchAction, NoSuchNode, RequestRefused
 from powercoord.interfaces import IRegistry, IRoster, ITicket, Listener
 from powercoord.model import (
-    Cancelled,
     CancelResult,
+    Limit,
     Node,
     Observation,
-    Outcome,
     Request,
 )
 from powercoord.registry.acceptance import Acceptance
@@ -30,11 +29,12 @@ from powercoord.registry.action import PowerAction
 from powercoord.registry.batch import Batch
 from powercoord.registry.consequences import Consequences
 from powercoord.registry.course import Course
+from powercoord.registry.dismissal import Dismissal
 from powercoord.registry.expiry import Expiry
-from powercoord.registry.halt import Halt
 from powercoord.registry.intake import Intake
 from powercoord.registry.interruption import Interruption
 from powercoord.registry.lanes import Lanes
+from powercoord.registry.memory import Memory
 from powercoord.registry.publisher import Publisher
 from powercoord.registry.reads import Reads
 from powercoord.registry.recovery import Recovery
@@ -42,6 +42,7 @@ from powercoord.registry.requests import SeenRequests
 from powercoord.registry.surroundings import Surroundings
 from powercoord.registry.unwritten import log_unwritten
 from powercoord.registry.waiters import Ticket
+from powercoord.registry.wants import Wants
 from powercoord.views import NodeView
 
 _log = Logger()
@@ -60,6 +61,7 @@ class Registry:
     _world: Surroundings
     _publisher: Publisher
     _new_id: Callable[[], str]
+    _history: IHistory | None = None
     draining: str | None = field(default=None, init=False)
     _lanes: Lanes = field(factory=Lanes, init=False)
     _acceptance: Acceptance = field(init=False)
@@ -67,7 +69,10 @@ class Registry:
     _course: Course = field(init=False)
     _reads: Reads = field(init=False)
     _expiry: Expiry = field(init=False)
+    _dismissal: Dismissal = field(init=False)
+    wants: Wants = field(init=False)
     _interruption: Interruption = field(init=False)
+    _memory: Memory = field(init=False)
     _recovery: Recovery = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -76,12 +81,19 @@ class Registry:
         self._course = Course(self._world, self._lanes, self._look)
         self._reads = Reads(self._world, self._course.polled)
         consequences = Consequences(self._world, self._acceptance, self._course)
-        self._intake = Intake(
-            self._world.write, lambda batch: consequences.carry_out(batch, self._expiry), consequences.undo
-        )
-        self._expiry = Expiry(self._world.clock, self._intake, self._end_if_waiting)
-        self._interruption = Interruption(self._world, self._intake, self._lanes, self._course)
         self._recovery = Recovery(self._world, self.roster, self._lanes, seen)
+        self._memory = Memory(seen, self._publisher.may_know, self._history, self._recovery.recall)
+        self._intake = Intake(
+            self._world.write,
+            lambda batch: consequences.carry_out(batch, self._expiry),
+            consequences.undo,
+            self._memory.look_up,
+        )
+        self._dismissal = Dismissal(self._world, self._intake, self._acceptance, self._lanes, self._course)
+        self._expiry = Expiry(self._world.clock, self._intake, self._dismissal.end_if_waiting)
+        self._interruption = Interruption(self._world, self._intake, self._lanes, self._course)
+        self.wants = self._wants()
+        self._publisher.subscribe(self.wants.published)
 
     def recover(self, recovered: Recovered) -> None:
         """
@@ -99,6 +111,7 @@ class Registry:
             self._watch(action)
         for lane in lanes:
             self._course.advance(lane)
+        self.wants.begin(recovered.wanted)
 
     def submit(self, request: Request) -> Deferred[ITicket]:
         """
@@ -110,7 +123,10 @@ class Registry:
         """
         Accept or refuse each; one durable write for all.
         """
-        return self._intake.decide(lambda batch: [self._try_accept(request, batch) for request in requests])
+        return self._intake.decide(
+            lambda batch: [self._try_accept(request, batch) for request in requests],
+            [request.request_id for request in requests],
+        )
 
     def query(self, name: str) -> Deferred[Observation]:
         """
@@ -124,7 +140,7 @@ class Registry:
 
         :raises JournalUnavailable: it is over, and that is not durable.
         """
-        return Deferred.fromCoroutine(self._cancel(self._action(action), by))
+        return Deferred.fromCoroutine(self._dismissal.cancel(self._action(action), by))
 
     def resolve(self, action: str, by: str, text: str) -> Deferred[CancelResult]:
         """
@@ -132,7 +148,7 @@ class Registry:
 
         :raises JournalUnavailable: it is over, and that is not durable.
         """
-        return Deferred.fromCoroutine(self._resolve(self._action(action), by, text))
+        return Deferred.fromCoroutine(self._dismissal.resolve(self._action(action), by, text))
 
     def view(self, name: str) -> NodeView:
         """
@@ -142,22 +158,21 @@ class Registry:
         node = self._node(name) if lane is None or not self._lanes.is_absent(name) else lane.node
         observed = self._world.sightings.last(name)
         age = None if observed.at is None else self._world.clock.seconds() - observed.at
-        if lane is None:
-            return NodeView(node, observed, age, None, ())
-        in_play = lane.in_play.view() if lane.in_play is not None else None
-        return NodeView(node, observed, age, in_play, tuple(action.view() for action in lane.waiting))
+        in_play = lane.in_play.view() if lane is not None and lane.in_play is not None else None
+        waiting = tuple(action.view() for action in lane.waiting) if lane is not None else ()
+        return NodeView(node, observed, age, in_play, waiting, self.wants.of(name), self.wants.drifted(name))
 
     def busy(self) -> Sequence[NodeView]:
         """
         The nodes with something in play or waiting.
         """
-        return [self.view(name) for name in self.outstanding()]
+        return [self.view(name) for name in self._unfinished()]
 
     def outstanding(self) -> Sequence[str]:
         """
         Names of the nodes with something unfinished, or with other power than is wanted.
         """
-        return list(self._unfinished())
+        return list(self._unfinished() | dict.fromkeys(self.wants.drifting()))
 
     @property
     def pending(self) -> int:
@@ -191,6 +206,7 @@ class Registry:
         Refuse new changes.
         """
         self.draining = f"{reason or 'no reason given'} (by {by})"
+        self.wants.pause()
 
     def resume(self, by: str) -> None:
         """
@@ -201,6 +217,16 @@ class Registry:
             return
         _log.info("taking new work again, says {by}", by=by)
         self.draining = None
+        self.wants.resume()
+
+    def limit(self, fleet: Limit, groups: Mapping[str, Limit], endpoints: Mapping[str, int]) -> None:
+        """
+        Let other limits hold from now on, for those who wait, too.
+
+        :param endpoints: by driver, as in `Limits`.
+        """
+        self._world.starts.limit(fleet, groups)
+        self._world.endpoints.limit(endpoints)
 
     def observed(self, name: str, observation: Observation) -> None:
         """
@@ -227,6 +253,7 @@ class Registry:
         """
         self.drain(reason, "stop")
         self._course.stopping = True
+        self.wants.stop()
         self._reads.stop()
         return Deferred.fromCoroutine(self._stop(reason))
 
@@ -245,51 +272,12 @@ class Registry:
             raise NoSuchAction(f"no action {identity} is in play or waiting; it may have ended")
         return found
 
-    async def _cancel(self, action: PowerAction, by: str) -> CancelResult:
-        """
-        What waits ends there and then; what is in play when it is quiet.
-
-        Whether it is superseded may be being written; that comes first then.
-        """
-        if action is not self._lanes.holding(action).in_play or action.halt.superseded is not None:
-            outcome = Cancelled(action.stopped_at(), by)
-            await self._intake.decide(lambda batch: self._end_if_waiting(action, outcome, batch))
-        quiet = action.cancel(by)
-        return await self._over(action, quiet)
-
-    async def _resolve(self, action: PowerAction, by: str, text: str) -> CancelResult:
-        if action is not self._lanes.holding(action).in_play:
-            await self._intake.decide(lambda batch: self._resolve_waiting(action, by, text, batch))
-        return await self._over(action, action.resolve(by, text))
-
-    async def _over(self, action: PowerAction, quiet: Deferred[CancelResult]) -> CancelResult:
-        """
-        How far it had come; who hears that must be able to rely on it after a restart, too.
-        """
-        self._course.hasten(action)
-        result = await quiet
-        if action.unwritten is not None:
-            raise JournalUnavailable(
-                f"{action.id} has ended ({result.value}), which is not durable: {action.unwritten}"
-            )
-        return result
-
-    def _resolve_waiting(self, action: PowerAction, by: str, text: str, batch: Batch) -> None:
-        if action in self._lanes.holding(action).waiting:
-            batch.entries.append(Resolved(self._world.now(), action.node.name, action.id, by, text))
-            outcome = Halt(resolved=(by, text)).outcome(action.stopped_at())
-            self._end_if_waiting(action, outcome, batch)
-
-    def _end_if_waiting(self, action: PowerAction, outcome: Outcome, batch: Batch) -> None:
-        lane = self._lanes.holding(action)
-        if action in lane.waiting:
-            self._acceptance.end_waiting(lane, action, outcome, batch)
-
     def _try_accept(self, request: Request, batch: Batch) -> Ticket | RequestRefused:
         try:
             known = self._acceptance.known(request)
             if known is not None:
                 return known
+            self._memory.check(request)
             if self.draining is not None:
                 raise Draining(f"{request.node}: not accepted, draining: {self.draining}; try again later")
             node = self._node(request.node)
@@ -309,6 +297,28 @@ class Registry:
                 self._expiry.watch(action)
             self._course.advance(lane)
         return node
+
+    def _wants(self) -> Wants:
+        world = self._world
+        return Wants(
+            clock=world.clock,
+            now=world.now,
+            write=world.write,
+            jitter=world.jitter,
+            find=self._find,
+            last=world.sightings.last,
+            at_rest=lambda name: not self.is_busy(name),
+            submit=self.submit,
+            read=self.query,
+            new_id=self._new_id,
+            trouble=lambda: self.trouble,
+        )
+
+    def _find(self, name: str) -> Node | None:
+        try:
+            return self.roster.find(name)
+        except NoSuchNode:
+            return None
 
     def _watch(self, action: PowerAction) -> None:
         if self._lanes.is_absent(action.node.name):

@@ -16,7 +16,7 @@ from attrs import define, field
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
-from powercoord.entries import Accepted, Answered, Ended, Entered, Entry
+from powercoord.entries import Accepted, Answered, Ended, Entered, Entry, Followed
 from powercoord.errors import JournalUnavailable, RequestRefused
 from powercoord.interfaces import ITicket
 from powercoord.model import Done, Goal, Limit, Node, Outcome, Phase, Request, Timing, Verb, Wait
@@ -45,10 +45,11 @@ WINDOW = (2, 2)
 
 # Where the registry keeps what it must give back.
 HELD = (
-    "_actions",
+    "_course._launcher._offs",
+    "_course._launcher._others",
+    "_course.actions",
+    "_course.ends._owed",
     "_intake._queue",
-    "_launcher._offs",
-    "_launcher._others",
     "_reads._reading",
     "_world.endpoints._endpoints",
     "_world.sightings._curious",
@@ -258,17 +259,24 @@ def most_starting(entries: Sequence[Entry], member: Callable[[str], bool], settl
 
 def unbalanced(entries: Sequence[Entry]) -> list[str]:
     """
-    Requests without exactly one answer, and actions without exactly one end.
+    Requests without exactly one answer, and actions without exactly one end; interrupted ones have none.
     """
     accepted = [entry for entry in entries if isinstance(entry, Accepted)]
+    interrupted = {e.action for e in entries if isinstance(e, Entered) and e.phase is Phase.INTERRUPTED}
+    doing = {entry.request.request_id: entry.action for entry in accepted}
+    doing |= {entry.request_id: entry.action for entry in entries if isinstance(entry, Followed)}
     answers = Counter(entry.request_id for entry in entries if isinstance(entry, Answered))
     ends = Counter(entry.action for entry in entries if isinstance(entry, Ended))
     wrong = [
         f"request {r}: {answers[r]} answers"
         for r in {e.request.request_id for e in accepted}
-        if answers[r] != 1
+        if answers[r] != (doing[r] not in interrupted)
     ]
-    wrong += [f"action {a}: {ends[a]} ends" for a in {e.action for e in accepted} if ends[a] != 1]
+    wrong += [
+        f"action {a}: {ends[a]} ends"
+        for a in {e.action for e in accepted} | set(doing.values())
+        if ends[a] != (a not in interrupted)
+    ]
     orphans = set(answers) - {entry.request.request_id for entry in accepted}
     return wrong + [f"request {orphan}: answered and never accepted" for orphan in orphans]
 
