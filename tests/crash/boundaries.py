@@ -71,11 +71,12 @@ def around(number: int) -> Iterator[Failpoint]:
     yield Failpoint(when=When.WRITING, at=number, detail=MOMENTS[number % len(MOMENTS)])
 
 
-def one_around(number: int) -> Failpoint:
+def one_around(number: int, turn: int = 0) -> Failpoint:
     """
-    One place around an append, another one for the next.
+    One place around an append, another one for the next append and for the next turn.
     """
-    return list(around(number))[number % (len(PLACES) + 1)]
+    places = list(around(number))
+    return places[(number + turn) % len(places)]
 
 
 @frozen(eq=False)

@@ -50,7 +50,8 @@ class When(Enum):
 @frozen(kw_only=True)
 class Failpoint:
     """
-    At which append to die: the one with the number ``at``, or the first that has an entry labelled ``label``.
+    At which append to die: the one with the number ``at``, or the first that has an entry whose label
+    is ``label`` or begins with it.
 
     :param detail: which statement, or how many microseconds.
     """
@@ -82,7 +83,9 @@ class Failpoint:
         """
         if self.when is When.SYSCALL:
             return False
-        return self.label in labels if self.label else number == self.at
+        if not self.label:
+            return number == self.at
+        return any(each == self.label or each.startswith(f"{self.label} ") for each in labels)
 
     def __str__(self) -> str:
         extra = f"+{self.detail}" if self.detail else ""

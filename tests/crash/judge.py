@@ -36,6 +36,9 @@ BLUR = 0.015
 
 GOALS = {Verb.ON: Goal.ON, Verb.CYCLE: Goal.ON, Verb.OFF: Goal.OFF, Verb.SOFT_OFF: Goal.OFF}
 
+#: What is written when an action goes on where it was; it is not begun again by that.
+RESUMED = "resumed after a restart"
+
 #: What one action of each verb may have sent at most; the same twice in a row counts once, except where it
 #: stands in `ONCE`.
 MAY_SEND = {
@@ -105,9 +108,10 @@ def deeds(entries: Sequence[Entry]) -> dict[str, Deed]:
         match entry:
             case Accepted(at=at, request=request, action=action) if action not in found:
                 found[action] = Deed(action, request.node, request.verb, at.timestamp())
-            case Entered(action=action, at=at, phase=Phase.SENT, half=half):
+            case Entered(action=action, at=at, phase=Phase.SENT, half=half, text=text):
                 deed = found[action]
-                deed.halves.append(half)
+                if text != RESUMED:
+                    deed.halves.append(half)
                 deed.sent = deed.sent or at.timestamp()
             case Ended(action=action, at=at, outcome=outcome):
                 found[action].ended, found[action].outcome = at.timestamp(), outcome
@@ -216,12 +220,14 @@ def _ends_as_wanted(evidence: Evidence, actions: Mapping[str, Deed]) -> Iterator
             yield f"{node}: {last.request.verb.value} is done, and the machine is {_word(witness)}"
         if goal is Goal.OFF and witness.on:
             yield f"{node}: an off was accepted last, and the machine is on ({answer})"
-    for node, seen in evidence.recovered.seen.items():
-        if seen.state.value != _word(evidence.witnesses[node]):
-            yield f"{node}: recorded as {seen.state.value}, and is {_word(evidence.witnesses[node])}"
-    for node in _by_node(actions):
-        if node not in evidence.recovered.seen:
+    for node, group in _by_node(actions).items():
+        if all(deed.verb is Verb.BOOT for deed in group) or isinstance(group[-1].outcome, Cancelled):
+            continue  # a boot device needs no look, and what was cancelled may take effect when nobody looks
+        seen, witness = evidence.recovered.seen.get(node), evidence.witnesses[node]
+        if seen is None:
             yield f"{node}: no observed state is recorded"
+        elif seen.state.value != _word(witness):
+            yield f"{node}: recorded as {seen.state.value}, and is {_word(witness)}"
 
 
 def _no_excuse(evidence: Evidence, actions: Mapping[str, Deed]) -> Iterator[str]:

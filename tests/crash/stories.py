@@ -96,7 +96,7 @@ STORIES: Mapping[str, Story] = {
     "on-off": Story(then(Verb.ON, Verb.OFF), began=False, latency=SLOW),
     "cycle-off": Story(then(Verb.CYCLE, Verb.OFF), began=True, latency=SLOW),
     "soft-off": Story(then(Verb.SOFT_OFF, Verb.OFF), began=True, latency=SLOW),
-    "reset-cycle": Story(then(Verb.RESET, Verb.CYCLE, 0.1), began=True),
+    "reset-cycle": Story(then(Verb.RESET, Verb.CYCLE, 0.05), began=True),
     "cancel": Story(cancelled_on, began=False, latency=SLOW),
     "slow-bmc": Story(just(Verb.CYCLE), began=True, faults=Faults(reply_delay=0.05)),
     "lossy": Story(just(Verb.OFF), began=True, faults=Faults(loss_in=0.15, loss_out=0.15)),
