@@ -48,18 +48,14 @@ class Memory:
         Read of these what only the disk may know; None if that is nothing.
         """
         self._unreadable.clear()
-        unsure = [
-            each for each in dict.fromkeys(request_ids) if each not in self._seen and self._may_know(each)
-        ]
+        unsure = [each for each in request_ids if each not in self._seen and self._may_know(each)]
         if not unsure:
             return None
         if self._history is None:
             self._refuse("there is no history to be read", unsure)
             return None
-        reading = maybeDeferred(self._history.answered, unsure)
-        reading.addCallback(self._recall)
-        reading.addErrback(self._failed, unsure)
-        return reading
+        reading = maybeDeferred(self._history.answered, list(dict.fromkeys(unsure)))
+        return reading.addCallbacks(self._recall, self._failed, errbackArgs=(unsure,))
 
     def check(self, request: Request) -> None:
         """

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from powercoord.durable import IHistory, Left, Recovered
+from powercoord.durable import IHistory, Recovered
 from powercoord.entries import Observed
 from powercoord.errors import Draining, NoSuchAction, NoSuchNode, RequestRefused
 from powercoord.interfaces import IRegistry, IRoster, ITicket, Listener
@@ -99,18 +99,7 @@ class Registry:
         """
         Go on from what the journal knows; called once, before anything else.
         """
-        for note in recovered.notes:
-            _log.warn("{note}", note=note)
-        self._recovery.know(recovered)
-        left, over = self._recovery.overtaken(recovered.left)
-        for one in over:
-            Deferred.fromCoroutine(self._end_overtaken(one)).addErrback(log_unwritten)
-        actions, lanes = self._recovery.take_up(left)
-        for action in actions:
-            self._course.actions[action.id] = action
-            self._watch(action)
-        for lane in lanes:
-            self._course.advance(lane)
+        self._recovery.begin(recovered, self._course, self._expiry)
         self.wants.begin(recovered.wanted)
 
     def submit(self, request: Request) -> Deferred[ITicket]:
@@ -291,11 +280,7 @@ class Registry:
         """
         node = self.roster.find(name)
         if self._lanes.is_absent(node.name):
-            lane = self._lanes.brought(node)
-            for action in lane.all():
-                self._expiry.unwatch(action)
-                self._expiry.watch(action)
-            self._course.advance(lane)
+            self._recovery.brought(node, self._course, self._expiry)
         return node
 
     def _wants(self) -> Wants:
@@ -320,23 +305,11 @@ class Registry:
         except NoSuchNode:
             return None
 
-    def _watch(self, action: PowerAction) -> None:
-        if self._lanes.is_absent(action.node.name):
-            self._expiry.watch_absent(action)
-        else:
-            self._expiry.watch(action)
-
     def _unfinished(self) -> dict[str, None]:
         return dict.fromkeys(action.node.name for action in self._course.actions.values())
 
     def _look(self, node: Node) -> None:
         self._reads.look(node)
-
-    async def _end_overtaken(self, left: Left) -> None:
-        waiters, entries = self._recovery.end(left)
-        await self._course.ends.write(entries)
-        for waiter in waiters:
-            waiter.tell()
 
 
 def _first(answers: Sequence[Any]) -> ITicket:
