@@ -12,15 +12,13 @@ import sqlite3
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import takewhile
+from math import inf
 
 from attrs import frozen
 
 SLICE = 500
 
-_COUNT = """
-SELECT coalesce((
-    SELECT number FROM request WHERE answer IS NOT NULL ORDER BY number DESC LIMIT 1 OFFSET ?), 0)
-"""
+_OLDEST_KEPT = "SELECT number FROM request ORDER BY number DESC LIMIT 1 OFFSET ?"
 _REQUESTS = """
 DELETE FROM request WHERE number <= ? AND answer IS NOT NULL AND action NOT IN (SELECT id FROM action)
 RETURNING request_id
@@ -61,15 +59,25 @@ def prune(connection: sqlite3.Connection, keep: Keep, now: datetime) -> Pruned:
     Take the next slice away, if it is old enough.
     """
     (done,) = connection.execute("SELECT number FROM pruned").fetchone()
-    (too_many,) = connection.execute(_COUNT, (keep.requests,)).fetchone()
+    begin = _begin(connection, keep.requests)
     oldest = now - timedelta(seconds=keep.seconds)
     rows = connection.execute(
         "SELECT number, at FROM entry WHERE number > ? ORDER BY number LIMIT ?", (done, SLICE)
     ).fetchall()
-    gone = [*takewhile(lambda row: row[0] <= too_many or datetime.fromisoformat(row[1]) < oldest, rows)]
+    gone = [*takewhile(lambda row: row[0] < begin or datetime.fromisoformat(row[1]) < oldest, rows)]
     if not gone:
         return Pruned()
     return Pruned(_remove(connection, gone[-1][0]), more=len(gone) == SLICE)
+
+
+def _begin(connection: sqlite3.Connection, requests: int) -> float:
+    """
+    The number of the oldest of the last so many requests.
+    """
+    if requests == 0:
+        return inf
+    oldest = connection.execute(_OLDEST_KEPT, (requests - 1,)).fetchone()
+    return 0 if oldest is None else float(oldest[0])
 
 
 def _remove(connection: sqlite3.Connection, upto: int) -> Sequence[int]:

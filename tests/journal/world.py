@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,13 @@ class JournalWorld:
 
     def now(self) -> datetime:
         return START + timedelta(seconds=self.clock.seconds())
+
+    def read(self, query: str) -> list[Any]:
+        """
+        What another program reads from the file.
+        """
+        with closing(sqlite3.connect(self.folder / "journal.db")) as other:
+            return other.execute(query).fetchall()
 
     def journal(self, **arguments: Any) -> SqliteJournal:
         """
