@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import socket
 import sqlite3
 import sys
 import tempfile
@@ -22,6 +23,7 @@ from twisted.internet.endpoints import clientFromString
 from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Factory, ProcessProtocol, Protocol, connectionDone
 from twisted.internet.task import LoopingCall, deferLater
+from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
 
 from tests.functional.haproxy_peer import free_port
@@ -162,6 +164,19 @@ class Rack:
         """
         self.folder.joinpath("lb-agent").write_text(f"{word}\n")
 
+    async def word(self) -> str:
+        """
+        What its agent check says; empty if nobody answers.
+        """
+
+        def ask() -> str:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.agent), 2) as line:
+                return b"".join(iter(lambda: line.recv(1_000), b"")).decode()
+            return ""
+
+        said: str = await deferToThread(ask)
+        return said
+
     @property
     def socket(self) -> str:
         """
@@ -278,3 +293,11 @@ def overlaps(first: Rack, second: Rack) -> Sequence[str]:
         for b in other[node]
         if a[0] < b[1] and b[0] < a[1]
     ]
+
+
+def asked_of(rack: Rack) -> set[str]:
+    """
+    The requests that a coordinator accepted, by its journal.
+    """
+    with contextlib.closing(sqlite3.connect(rack.folder / "state" / "journal.db")) as journal:
+        return {row[0] for row in journal.execute("SELECT request_id FROM request")}

@@ -23,7 +23,7 @@ from powercoord.model import Done, Interrupted, Outcome, Phase, PowerState, Verb
 from powercoord.sim.fleet import SimulatedFleet
 from powercoord.sim.machine import Latency
 from tests.functional.haproxy_peer import MISSING, PING, HAProxy, Server, State
-from tests.functional.haproxy_rack import SECRET, Callers, Rack, overlaps, spans, turns
+from tests.functional.haproxy_rack import SECRET, Callers, Rack, asked_of, overlaps, spans, turns
 
 COUNT = 200
 BASE = "127.78.1"
@@ -133,6 +133,7 @@ class RestartCase(TestCase):
                     "slowest": round(callers.slowest, 3),
                     "results": {str(outcome): count for outcome, count in endings.items()},
                     "asked again": dict(self.refused),
+                    "asked of both": len(asked_of(self.racks[0]) & asked_of(self.racks[1])),
                 }
             )
         )
