@@ -6,6 +6,7 @@ A history that is a list of entries, which are numbered from one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from attrs import define, evolve, field
 from twisted.internet.defer import Deferred, fail, succeed
@@ -32,7 +33,7 @@ class ListHistory:
     hold: bool = False
     failing: Exception | None = None
     reads: list[tuple[int, int]] = field(factory=list, init=False)
-    held: list[tuple[Deferred[Sequence[Numbered]], Sequence[Numbered]]] = field(factory=list, init=False)
+    held: list[tuple[Deferred[Any], Sequence[Any]]] = field(factory=list, init=False)
 
     def answered(self, request_ids: Sequence[str]) -> Deferred[Sequence[Record]]:
         wanted = set(request_ids)
@@ -41,6 +42,10 @@ class ListHistory:
     def requests(
         self, nodes: Sequence[str] | None, before: int | None, limit: int
     ) -> Deferred[Sequence[Record]]:
+        if self.hold:
+            waiting: Deferred[Sequence[Record]] = Deferred()
+            self.held.append((waiting, []))
+            return waiting
         found = [
             record
             for record in reversed(list(self._records()))

@@ -21,6 +21,7 @@ from powercoord import errors as e
 from powercoord.api import extensions as x
 from powercoord.api.desires import DOOR, read_desires, request_id
 from powercoord.api.past import MAX_RECORDS
+from powercoord.api.sparing import AT_ONCE
 from powercoord.model import CancelResult, Goal, Verb, Wanted
 from powercoord.views import NodeView
 from tests.amp_world import REMOTE, AmpWorld
@@ -165,6 +166,28 @@ class HistoryTests(PastCase):
         self.submit("n1")
         self.assertEqual(1, len(self.call(x.History, limit=10**9)["page"]))
         self.assertEqual(500, MAX_RECORDS)
+
+    def test_too_many_at_once(self) -> None:
+        """
+        However many pages are asked for, few are read at once, and a connection waits for few.
+        """
+        history = self.it.reception.coordinator.history
+        history.hold = True
+        peers = [self.peer, self.it.stock()]
+        heard: list[Any] = []
+        for peer in peers:
+            for _ in range(9):
+                peer.callRemote(x.History).addBoth(heard.append)
+        self.it.carry()
+        self.assertEqual([e.BadRequest] * 2, [failure.type for failure in heard])
+        for left in range(16, 0, -1):
+            self.assertEqual(min(left, AT_ONCE), len(history.held))
+            history.release()
+            self.it.carry()
+
+        self.assertEqual(18, len(heard))
+        history.hold = False
+        self.assertEqual([], self.call(x.History)["page"])
 
     def test_show(self) -> None:
         """

@@ -16,9 +16,11 @@ from powercoord import errors as e
 from powercoord.api import extensions as x
 from powercoord.api.commands import Identify, Ping
 from powercoord.api.health import Health, health_form, health_from
+from powercoord.model import Verb
 from powercoord.stages import Drain, Source, Stage
 from tests.amp_world import AmpWorld
 from tests.fake_lifecycle import NOON, FakeLifecycle
+from tests.test_api_following import Subscriber
 
 
 class SteeringCase(SynchronousTestCase):
@@ -95,7 +97,7 @@ class SteeringTests(SteeringCase):
         self.assertEqual(
             ("drained", True), tuple(answer[0]["coordinator"][k] for k in ("stage", "ready_to_stop"))
         )
-        self.assertEqual([], self.lifecycle.watchers)
+        self.assertEqual(1, len(self.lifecycle.watchers), "only the reception watches")
 
     def test_wait_for_nothing(self) -> None:
         """
@@ -121,7 +123,7 @@ class SteeringTests(SteeringCase):
         self.ask(x.Drain, reason="r", wait=True)
         self.it.cut()
 
-        self.assertEqual([], self.lifecycle.watchers)
+        self.assertEqual(1, len(self.lifecycle.watchers), "only the reception watches")
         self.assertEqual([], self.flushLoggedErrors())
 
     def test_shutdown(self) -> None:
@@ -185,6 +187,48 @@ class SteeringTests(SteeringCase):
         self.assertEqual("the disk is full", alone["coordinator"]["trouble"])
         self.assertEqual(whole["coordinator"], alone["coordinator"])
         self.assertIsNone(self.call(x.Status, after="2")["coordinator"])
+
+    def test_stages_are_told(self) -> None:
+        """
+        Subscribers of everything, or of stages, are told when the coordinator drains; and not of each action.
+        """
+        self.lifecycle.pending = 2
+        peer = Subscriber()
+        self.it.join(peer)
+        for wanted in ({}, {"nodes": ["n1"]}, {"kinds": ["stage"]}, {"kinds": ["ended"]}):
+            peer.callRemote(x.Subscribe, filter=wanted)
+        peer.callRemote(x.Subscribe, after=0)
+        self.it.carry()
+        self.lifecycle.start_drain("moving", "me", Source.COMMAND)
+        self.lifecycle.stands(Stage.DRAINING, 1)
+        self.it.carry()
+        self.lifecycle.stands(Stage.DRAINED, 0)
+        self.it.carry()
+
+        stages = [(number, event["coordinator"]["stage"]) for number, event in peer.told]
+        self.assertEqual(
+            [(number, stage) for stage in ("draining", "drained") for number in (1, 3, 5)], stages
+        )
+
+    def test_stage_while_reading(self) -> None:
+        """
+        A subscriber that is still told what was hears of the stage after that, and only of the last.
+        """
+        self.it.world.want(Verb.ON)
+        self.it.turn(2)
+        history = self.it.reception.coordinator.history
+        history.hold = True
+        peer = Subscriber()
+        self.it.join(peer)
+        peer.callRemote(x.Subscribe, after=0)
+        self.it.carry()
+        self.lifecycle.start_drain("moving", "me", Source.COMMAND)
+        self.lifecycle.resume("me", Source.COMMAND)
+        history.release()
+        self.it.carry()
+
+        self.assertEqual("serving", peer.told[-1][1]["coordinator"]["stage"])
+        self.assertEqual(1, peer.kinds().count("stage"))
 
     def test_bad_words(self) -> None:
         """

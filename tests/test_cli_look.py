@@ -248,6 +248,7 @@ class WatchTests(CommandCase):
             Ended(NOON, "n1", "a1", Failed("PowerConnError", "no answer")),
             Answered(NOON, "n1", "r1", "a1", done),
             Lagged("slow reader"),
+            Health(stage=Stage.DRAINED, pending=0, draining="moving"),
         ]
         self.client.endless = True
         result = self.run_command("watch", "n1")
@@ -262,12 +263,13 @@ class WatchTests(CommandCase):
                 f"{time}n1 ended failed: PowerConnError: no answer [a1]",
                 f"{time}n1 answered done to request r1 [a1]",
                 "(events were missed: slow reader)",
+                f"{time}The coordinator is drained: moving; nothing pending.",
             ],
             result.stdout.splitlines(),
         )
         self.assertEqual((0, True), (result.exit_code, self.client.watches[0].stopped))
         self.assertIn("watch {'nodes': ('n1',), 'after': None}", self.client.calls)
-        self.assertEqual("To go on from here: powercoord watch --after 47\n", result.stderr)
+        self.assertEqual("To go on from here: powercoord watch --after 48\n", result.stderr)
 
     def test_json(self) -> None:
         """

@@ -16,7 +16,7 @@ from powercoord.entries import Accepted as AcceptedEntry
 from powercoord.entries import Answered
 from powercoord.forms import event_form, event_from
 from powercoord.model import CancelResult, Disposition, Done, Goal, How, PowerState, Verb
-from powercoord.stages import Stage
+from powercoord.stages import Source, Stage
 from tests.amp_world import AmpWorld
 from tests.fake_lifecycle import FakeLifecycle
 from tests.test_api_past import WANTED, Around
@@ -147,6 +147,30 @@ class WatchTests(PastCase):
         rest = self.result(self.client.watch(after=whole.cursor - 2))
         self.assertEqual(events[-2:], self.read(rest))
         self.failure(self.client.watch(after=9_999), e.BadRequest)
+
+    def test_stages(self) -> None:
+        """
+        A watch tells what becomes of the coordinator itself, and keeps its place.
+        """
+        watch = self.result(self.client.watch())
+        self.result(self.client.on("n1"), 2)
+        self.lifecycle.start_drain("moving", "me", Source.COMMAND)
+        events = self.read(watch)
+
+        self.assertIs(Stage.DRAINED, events[-1].stage)
+        self.assertEqual(len(events) - 1, watch.cursor)
+        self.it.cut()
+        self.it.turn(2)
+        self.assertEqual([], self.read(watch))
+
+    def test_events_of_later(self) -> None:
+        """
+        A kind of event that this client does not know is passed over.
+        """
+        watch = self.result(self.client.watch())
+        watch.tell([{"event": "melted", "number": 7}])
+
+        self.assertEqual([], self.read(watch))
 
     def test_cursor_is_what_was_taken(self) -> None:
         """
@@ -289,7 +313,7 @@ class SteeringTests(PastCase):
         """
         A drain is waited for as long as it takes, over lost connections, and resumed.
         """
-        self.lifecycle.pending = 1
+        self.lifecycle.pending, before = 1, len(self.lifecycle.watchers)
         drained = self.client.drain("moving", wait=True)
         self.it.turn(40)
         self.it.cut()
@@ -299,7 +323,7 @@ class SteeringTests(PastCase):
         self.assertTrue(self.result(drained).ready_to_stop)
         self.assertTrue(self.result(self.client.resume()).accepting)
 
-        self.assertEqual([], self.lifecycle.watchers)
+        self.assertEqual(before, len(self.lifecycle.watchers))
 
     def test_shutdown(self) -> None:
         """

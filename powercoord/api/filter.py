@@ -14,6 +14,7 @@ from powercoord.entries import Accepted, Answered, Ended, Entry, Followed
 from powercoord.errors import BadRequest
 from powercoord.forms import KINDS
 
+STAGE = "stage"
 MAX_FILTER = 2_000
 MAX_FOLLOWED = 50_000
 _LISTS = ("nodes", "actions", "requests")
@@ -63,6 +64,13 @@ class Filter:
             raise BadRequest(f"requests: a subscription follows at most {MAX_FOLLOWED} unanswered requests")
         self.requests.update(more)
 
+    @property
+    def wants_stages(self) -> bool:
+        """
+        Whether what becomes of the coordinator itself is to be told.
+        """
+        return STAGE in self.kinds if self.kinds else self.everything
+
     def wants(self, entry: Entry) -> bool:
         """
         Whether an entry is to be told; to be asked about every entry, in order.
@@ -102,7 +110,7 @@ def _prefix(value: Any) -> str:
 
 
 def _kinds(value: Any) -> frozenset[str]:
-    kinds = _words(value, "kinds")
-    if unknown := kinds - set(KINDS.values()):
-        raise BadRequest(f"filter: kinds: there is no {min(unknown)}; there are {', '.join(KINDS.values())}")
+    kinds, known = _words(value, "kinds"), (*KINDS.values(), STAGE)
+    if unknown := kinds - set(known):
+        raise BadRequest(f"filter: kinds: there is no {min(unknown)}; there are {', '.join(known)}")
     return kinds

@@ -48,6 +48,13 @@ class Follower:
             self.told = new[-1].number
             self.pusher.add([write(each) for each in new if self.wanted.wants(each.entry)])
 
+    def hear_stage(self, form: bytes) -> None:
+        """
+        Take what became of the coordinator itself.
+        """
+        if self.wanted.wants_stages:
+            self.pusher.add([form])
+
 
 @define(eq=False)
 class Held:
@@ -62,6 +69,7 @@ class Held:
     _most: int
     spilled: bool = field(default=False, init=False)
     _kept: deque[Numbered] = field(factory=deque, init=False)
+    _stage: bytes | None = field(default=None, init=False)
 
     def hear(self, happened: Sequence[Numbered], write: Write) -> None:
         """
@@ -72,11 +80,19 @@ class Held:
             self.spilled = True
             self._kept.clear()
 
+    def hear_stage(self, form: bytes) -> None:
+        """
+        Keep the last of these.
+        """
+        self._stage = form
+
     def release(self) -> None:
         """
         Hand over what is kept.
         """
         self.follower.hear(self._kept, written)
+        if self._stage is not None:
+            self.follower.hear_stage(self._stage)
 
 
 Listening = Follower | Held
@@ -117,6 +133,13 @@ class Audience:
         if held.follower in self._followers:
             held.release()
             self._followers[held.follower] = held.follower
+
+    def tell_stage(self, form: bytes) -> None:
+        """
+        Tell what became of the coordinator itself, to all who want to hear that.
+        """
+        for listening in list(self._followers.values()):
+            listening.hear_stage(form)
 
     def _leave(self, follower: Follower) -> None:
         follower.pusher.stop()

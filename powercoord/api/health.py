@@ -5,9 +5,10 @@ How a coordinator is: what it would tell a person at three in the morning.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
-from attrs import frozen
+from attrs import define, evolve, field, frozen
 
 from powercoord.forms import Form
 from powercoord.interfaces import IRegistry
@@ -65,6 +66,33 @@ def health(registry: IRegistry, lifecycle: ILifecycle | None) -> Health:
     resting = Stage.DRAINING if pending else Stage.DRAINED
     stage = Stage.SERVING if registry.draining is None else resting
     return Health(stage=stage, pending=pending, draining=registry.draining, trouble=registry.trouble)
+
+
+@define(eq=False)
+class Changes:
+    """
+    Tells a listener how a coordinator is, whenever that is another thing than before.
+
+    How many actions are pending changes all the time, and is not told.
+    """
+
+    _registry: IRegistry
+    _lifecycle: ILifecycle
+    _listener: Callable[[Health], None]
+    _told: Health = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._told = self._now()
+        self._lifecycle.watch(self._look)
+
+    def _now(self) -> Health:
+        return health(self._registry, self._lifecycle)
+
+    def _look(self) -> None:
+        now = self._now()
+        before, self._told = self._told, now
+        if evolve(now, pending=before.pending) != before:
+            self._listener(now)
 
 
 def health_form(it: Health) -> Form:

@@ -15,14 +15,18 @@ from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
+from powercoord.api.arguments import dump
 from powercoord.api.commands import NotAuthenticated
 from powercoord.api.extensions import ActionEvent, GoingAway, Readings
+from powercoord.api.filter import STAGE
 from powercoord.api.fleet import FleetDesk
 from powercoord.api.following import Audience
+from powercoord.api.health import Changes, Health, health_form
 from powercoord.api.limits import Limits, PeerLog, name_of
 from powercoord.api.past import PastDesk
 from powercoord.api.power import PowerDesk
 from powercoord.api.recovery import RecoveryDesk
+from powercoord.api.sparing import SparingHistory
 from powercoord.api.steering import SteeringDesk
 from powercoord.api.subscribing import SubscriptionDesk
 from powercoord.api.trust import ALWAYS, Trust
@@ -71,12 +75,20 @@ class Reception:
     coordinator: Coordinator
     _peers: PeerLog = field(init=False)
     _audience: Audience = field(init=False)
+    _history: IHistory | None = field(init=False)
     _links: dict[Link, Trust] = field(factory=dict, init=False)
     _from: Counter[str] = field(factory=Counter, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._peers = PeerLog(self.coordinator.clock)
         self._audience = Audience(self.coordinator.registry, self.coordinator.clock)
+        history = self.coordinator.history
+        self._history = None if history is None else SparingHistory(history)
+        if self.coordinator.lifecycle is not None:
+            Changes(self.coordinator.registry, self.coordinator.lifecycle, self._changed)
+
+    def _changed(self, now: Health) -> None:
+        self._audience.tell_stage(dump({"event": STAGE, "coordinator": health_form(now)}))
 
     def admits(self, peer: str) -> bool:
         """
@@ -130,9 +142,9 @@ class Reception:
         power = PowerDesk(it.registry, it.drivers, it.clock, it.new_id, peer, it.pxe)
         fleet = FleetDesk(it.registry, it.lifecycle, it.clock, it.new_id, peer, readings)
         recovery = RecoveryDesk(it.registry, peer)
-        past = PastDesk(it.registry, it.history, peer)
+        past = PastDesk(it.registry, self._history, peer)
         steering = SteeringDesk(it.registry, it.lifecycle, it.clock, it.ident, peer)
-        subscriptions = SubscriptionDesk(self._audience, it.history, it.clock, it.limits, event)
+        subscriptions = SubscriptionDesk(self._audience, self._history, it.clock, it.limits, event)
         for desk in (power, fleet, recovery, past, steering, subscriptions, trust):
             link.serving.add(desk.responders())
         link.serving.gate = trust.gate

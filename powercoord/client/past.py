@@ -12,7 +12,7 @@ from heapq import merge
 from itertools import islice
 from typing import Any
 
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred
 
 from powercoord.api.desires import DOOR, request_id
 from powercoord.api.extensions import History, ListOutstanding, Resolve, ShowAction
@@ -92,8 +92,7 @@ class Past(Connected):
         chunks: list[Sequence[str] | None] = [None]
         if nodes is not None:
             chunks = [nodes[index : index + CHUNK] for index in range(0, len(nodes), CHUNK)]
-        reading = [Deferred.fromCoroutine(self._records(chunk, limit, since)) for chunk in chunks]
-        found = await gatherResults(reading, consumeErrors=True)
+        found = [await self._records(chunk, limit, since) for chunk in chunks]
         newest_first = merge(*found, key=lambda record: -record.number)
         return tuple(islice(newest_first, limit))
 

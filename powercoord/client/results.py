@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
+from powercoord.api.health import Health
 from powercoord.entries import Entry
 from powercoord.errors import PowercoordError
 from powercoord.model import Disposition, Goal, Outcome, PowerState, Wanted
@@ -146,4 +147,4 @@ class Lagged:
     reason: str
 
 
-WatchEvent = Entry | Lagged
+WatchEvent = Entry | Lagged | Health

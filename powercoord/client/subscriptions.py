@@ -173,7 +173,8 @@ class Subscriptions:
             elif form["event"] == "answered":
                 subscription.followed.discard(form["request_id"])
         if subscription.resumes and forms:
-            subscription.cursor = forms[-1].get("number", subscription.cursor)
+            numbers = (form["number"] for form in reversed(forms) if "number" in form)
+            subscription.cursor = next(numbers, subscription.cursor)
         return subscription.tell([form for form in forms if form["event"] != "lagged"])
 
     def _gone(self, failure: Failure) -> None:

@@ -12,10 +12,13 @@ from typing import Any, Self
 from attrs import define, field
 from twisted.internet.defer import Deferred
 
+from powercoord.api.filter import STAGE
+from powercoord.api.health import health_from
 from powercoord.client.results import Lagged, WatchEvent
-from powercoord.forms import event_from
+from powercoord.forms import KINDS, event_from
 
 ENOUGH = 2_000
+_KNOWN = frozenset(KINDS.values())
 
 
 @define(eq=False)
@@ -24,7 +27,8 @@ class Watch:
     Events in the order in which they became durable: ``async for event in watch``.
 
     It goes on over lost connections; what was missed, there or by reading too
-    slowly, stands in the stream as one `Lagged`.  It ends with `stop` and with
+    slowly, stands in the stream as one `Lagged`.  A `Health` tells that the
+    coordinator itself has changed: it drains, resumes or stops.  It ends with `stop` and with
     the client's `close`.
 
     :param cursor: the number of the last event that was taken from it; what
@@ -79,7 +83,11 @@ class Watch:
         """
         Take a page of events; answers with a Deferred when that is enough for now.
         """
-        self._events.extend((form.get("number"), event_from(form)) for form in forms)
+        for form in forms:
+            if form["event"] == STAGE:
+                self._events.append((None, health_from(form["coordinator"])))
+            elif form["event"] in _KNOWN:
+                self._events.append((form.get("number"), event_from(form)))
         self._wake()
         if len(self._events) <= ENOUGH or self._ended:
             return None
