@@ -236,7 +236,8 @@ class Callers:
         """
         Make no more, and wait for those under way.
         """
-        self._loop.stop()
+        if self._loop.running:
+            self._loop.stop()
         while self._calls:
             await deferLater(self._reactor, 0.05)
 

@@ -177,6 +177,7 @@ class RollingRestartTests(RestartCase):
         await self.start()
         callers = Callers(reactor, self.haproxy.front)
         callers.start()
+        self.addCleanup(callers.stop)
         asked = self.ask_all(Verb.ON, Verb.OFF, Verb.ON)
         for name, rack in zip(("s1", "s2"), self.racks, strict=True):
             self.assertEqual(COUNT, await self.until_in_flight(rack))
@@ -234,7 +235,9 @@ class HandoverTests(RestartCase):
         first, second = (self.make_client(rack.socket) for rack in self.racks)
         callers, strangers = Callers(reactor, self.haproxy.front), Strangers(self)
         callers.start()
+        self.addCleanup(callers.stop)
         strangers.start()
+        self.addCleanup(strangers.stop)
         await deferLater(reactor, 2.0)
 
         await first.drain("a new version", wait=True)
@@ -296,7 +299,8 @@ class Strangers:
         """
         Nobody comes any more; fires when all have gone.
         """
-        self._loop.stop()
+        if self._loop.running:
+            self._loop.stop()
         return gatherResults(self._tasks)
 
     def _begin(self) -> None:
