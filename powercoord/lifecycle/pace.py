@@ -60,19 +60,22 @@ class Pace:
         if self._step is not None:
             self._set_timer(self._step.hurried)
 
+    def limit(self, step: Step) -> float:
+        """
+        How long a step may take now.
+        """
+        return step.hurried if self.hurried else step.limit
+
     async def take(self, step: Step) -> bool:
         """
         Do it; tells whether it came to its end.  What it raises, this raises.
         """
-        limit = step.hurried if self.hurried else step.limit
-        if limit <= 0:
-            return False
         over: Deferred[bool] = Deferred()
         self._step, self._over = step, over
         doing = Deferred.fromCoroutine(_do(step))
         doing.addCallbacks(self._done, self._failed, callbackArgs=(over,), errbackArgs=(over, step))
         if not over.called:
-            self._set_timer(limit)
+            self._set_timer(self.limit(step))
         try:
             ended = await over
         finally:
@@ -111,17 +114,20 @@ async def take_in_order(steps: Sequence[Step], pace: Pace) -> list[str]:
     """
     Take each step; returns the names of those that failed (the log has why).
     """
-    failed = []
-    for step in steps:
-        try:
-            ended = await pace.take(step)
-        except Exception:  # noqa: BLE001 - the steps after it must have their turn
-            _log.failure("could not {step} while stopping; going on", step=step.name)
-            failed.append(step.name)
-        else:
-            if not ended:
-                _log.info("no more time to {step}; going on", step=step.name)
-    return failed
+    return [step.name for step in steps if pace.limit(step) > 0 and not await _took(step, pace)]
+
+
+async def _took(step: Step, pace: Pace) -> bool:
+    """
+    Tells whether it did not fail; what failed must not keep the steps after it from their turn.
+    """
+    try:
+        if not await pace.take(step):
+            _log.info("no more time to {step}; going on", step=step.name)
+    except Exception:  # noqa: BLE001 - logged in full
+        _log.failure("could not {step} while stopping; going on", step=step.name)
+        return False
+    return True
 
 
 async def _do(step: Step) -> None:
