@@ -24,5 +24,5 @@ class IWorker(Interface):
 
     def stop() -> Deferred[None]:
         """
-        Fires when all of it is done; nothing is taken after that.
+        Fires when all of it is done.
         """

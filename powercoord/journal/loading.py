@@ -38,15 +38,15 @@ def load(connection: sqlite3.Connection, notes: Sequence[str]) -> Loaded:
     Read what a registry begins with.
     """
     nodes = connection.execute(
-        "SELECT name, sequence, wanted.body, seen.body FROM node"
+        "SELECT name, sequence, wanted.body, wanted_action, seen.body FROM node"
         " LEFT JOIN entry AS wanted ON wanted.number = node.wanted"
         " LEFT JOIN entry AS seen ON seen.number = node.seen"
     ).fetchall()
     recovered = Recovered(
         left=tuple(_left(connection)),
-        wanted={name: wanted(body) for name, _, body, _ in nodes if body is not None},
-        sequences={name: sequence for name, sequence, _, _ in nodes if sequence is not None},
-        seen={name: seen(body) for name, _, _, body in nodes if body is not None},
+        wanted={name: wanted(body, action) for name, _, body, action, _ in nodes if body is not None},
+        sequences={name: sequence for name, sequence, *_ in nodes if sequence is not None},
+        seen={name: seen(body) for name, *_, body in nodes if body is not None},
         answered=tuple(_answered(connection)),
         newest=newest(connection),
         notes=tuple(notes),

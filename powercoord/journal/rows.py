@@ -10,12 +10,13 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from attrs import evolve
+
 from powercoord.durable import Numbered, Record, Seen
 from powercoord.entries import Accepted, Entry
 from powercoord.forms import event_form, event_from, outcome_from, request_from
-from powercoord.model import Disposition, Goal, PowerState, Request, Verb, Wanted
-
-GOALS = {Verb.ON: Goal.ON, Verb.OFF: Goal.OFF, Verb.SOFT_OFF: Goal.OFF, Verb.CYCLE: Goal.ON}
+from powercoord.model import Disposition, PowerState, Request, Wanted
+from powercoord.registry.wants_projection import wanted_after
 
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
@@ -58,21 +59,13 @@ def numbered(number: int, text: str) -> Numbered:
     return Numbered(number, event_from(json.loads(text)))
 
 
-def wanted(text: str) -> Wanted:
+def wanted(text: str, action: str) -> Wanted:
     """
-    What is wanted by whoever was accepted in this entry.
+    What is wanted by whoever was accepted in this entry, and the action that is to bring it about now.
     """
-    entry = accepted(text)
-    request = entry.request
-    return Wanted(
-        goal=GOALS[request.verb],
-        since=entry.at,
-        action=entry.action,
-        request_id=request.request_id,
-        requester=request.requester,
-        door=request.door,
-        sequence=request.sequence,
-    )
+    found = wanted_after(None, accepted(text))
+    assert found is not None  # noqa: S101 - what the tables point at
+    return evolve(found, action=action)
 
 
 def seen(text: str) -> Seen:

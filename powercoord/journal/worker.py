@@ -18,6 +18,7 @@ from zope.interface import implementer
 from powercoord.journal.interfaces import IWorker
 
 T = TypeVar("T")
+_Jobs = SimpleQueue[tuple[Callable[[], Any], Deferred[Any]] | None]
 
 
 @implementer(IWorker)
@@ -32,34 +33,32 @@ class WorkerThread:
 
     _call_from_thread: Callable[..., None]
     _name: str
-    _jobs: SimpleQueue[tuple[Callable[[], Any], Deferred[Any]] | None] = field(
-        factory=SimpleQueue, init=False
-    )
-    _thread: Thread | None = field(default=None, init=False)
+    _jobs: _Jobs | None = field(default=None, init=False)
 
     def do(self, work: Callable[[], T]) -> Deferred[T]:
         """
         Fires in the reactor's thread.
         """
-        if self._thread is None:
-            self._thread = Thread(target=self._run, name=self._name, daemon=True)
-            self._thread.start()
+        if self._jobs is None:
+            self._jobs = SimpleQueue()
+            Thread(target=self._run, args=(self._jobs,), name=self._name, daemon=True).start()
         done: Deferred[T] = Deferred()
         self._jobs.put((work, done))
         return done
 
     def stop(self) -> Deferred[None]:
         """
-        Let the thread come to its end.
+        Let the thread come to its end; more work begins another one.
         """
-        if self._thread is None:
+        if self._jobs is None:
             return succeed(None)
         ended = self.do(_nothing)
         self._jobs.put(None)
+        self._jobs = None
         return ended
 
-    def _run(self) -> None:
-        for work, done in iter(self._jobs.get, None):
+    def _run(self, jobs: _Jobs) -> None:
+        for work, done in iter(jobs.get, None):
             self._call_from_thread(done.callback, _result(work))
 
 

@@ -46,6 +46,9 @@ class Projection:
             case Followed(request_id=request_id):
                 if request_id in self.requests and self.requests[request_id].answered is None:
                     self.requests[request_id] = evolve(self.requests[request_id], action=entry.action)
+                wanted = self.wanted.get(entry.node)
+                if wanted is not None and wanted.request_id == request_id:
+                    self.wanted[entry.node] = evolve(wanted, action=entry.action)
             case Ended(action=action, outcome=outcome):
                 self.actions.pop(action, None)
                 self.outcomes[action] = outcome
@@ -83,7 +86,10 @@ class Projection:
                 self.actions[old] = evolve(self.actions[old], superseded_by=(entry.action, verb))
         if request.sequence is not None:
             self.sequences[request.node] = request.sequence
-        if request.verb in GOALS:
+        if request.verb in GOALS and request.door == "enforce":
+            if request.node in self.wanted:
+                self.wanted[request.node] = evolve(self.wanted[request.node], action=entry.action)
+        elif request.verb in GOALS:
             self.wanted[request.node] = Wanted(
                 goal=GOALS[request.verb],
                 since=entry.at,
@@ -92,6 +98,7 @@ class Projection:
                 requester=request.requester,
                 door=request.door,
                 sequence=request.sequence,
+                escalate=request.escalate or request.verb is not Verb.SOFT_OFF,
             )
 
     def answered(self, entry: Answered) -> None:

@@ -63,7 +63,7 @@ REQUESTS = st.builds(
     wait=st.sampled_from(Wait),
     deadline=st.none() | st.floats(0.5, 1e6),
     requester=TEXTS,
-    door=st.sampled_from(["", "amp", "cli"]),
+    door=st.sampled_from(["", "amp", "cli", "enforce"]),
     sequence=st.none() | st.integers(0, 1 << 40),
 )
 OUTCOMES: st.SearchStrategy[Outcome] = st.one_of(

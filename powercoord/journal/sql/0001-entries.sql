@@ -72,9 +72,13 @@ CREATE TRIGGER accepted AFTER INSERT ON entry WHEN NEW.kind = 'accepted' BEGIN
     INSERT INTO node (name, sequence)
         VALUES (NEW.node, json_extract(NEW.body, '$.request.sequence'))
         ON CONFLICT DO UPDATE SET sequence = excluded.sequence WHERE excluded.sequence IS NOT NULL;
-    UPDATE node SET wanted = NEW.number, wanted_action = NEW.action
+    -- Bringing a node back (door 'enforce') is no wish of its own: the one who wanted it stays known.
+    UPDATE node SET
+            wanted = CASE json_extract(NEW.body, '$.request.door') WHEN 'enforce' THEN wanted ELSE NEW.number END,
+            wanted_action = NEW.action
         WHERE name = NEW.node
-        AND json_extract(NEW.body, '$.request.verb') IN ('on', 'off', 'soft-off', 'cycle');
+        AND json_extract(NEW.body, '$.request.verb') IN ('on', 'off', 'soft-off', 'cycle')
+        AND (wanted IS NOT NULL OR json_extract(NEW.body, '$.request.door') IS NOT 'enforce');
     UPDATE action SET superseded_by = NEW.action, superseded_verb = coalesce(
             (SELECT verb FROM action WHERE id = NEW.action), json_extract(NEW.body, '$.request.verb'))
         WHERE id IN (SELECT value FROM json_each(NEW.body, '$.superseded'));
@@ -82,6 +86,9 @@ END;
 
 CREATE TRIGGER followed AFTER INSERT ON entry WHEN NEW.kind = 'followed' BEGIN
     UPDATE request SET action = NEW.action WHERE request_id = NEW.request_id AND answer IS NULL;
+    UPDATE node SET wanted_action = NEW.action
+        WHERE name = NEW.node
+        AND NEW.request_id = (SELECT request_id FROM entry WHERE number = node.wanted);
 END;
 
 CREATE TRIGGER answered AFTER INSERT ON entry WHEN NEW.kind = 'answered' BEGIN
