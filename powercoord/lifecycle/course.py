@@ -83,11 +83,15 @@ class StopPlan:
     :param grace: how long it waits for actions; 0 does not wait, infinity has
         no limit.
     :param lameduck: how long listeners stay open after the announcement.
+    :param put_off: whether what was accepted and has not begun is left to the
+        next start at once.  Not where callers find another coordinator
+        meanwhile: both would do it.
     """
 
     grace: float = 60.0
     lameduck: float = 0.0
     at_deadline: AtDeadline = AtDeadline.INTERRUPT
+    put_off: bool = True
 
     @property
     def patience(self) -> float:
@@ -131,7 +135,7 @@ class Course:
         doors = self._doors
         return [
             *([Step("give up starting", lambda: _over(starting), _STARTING)] if starting is not None else []),
-            Step("put off what has not begun", self._put_off, _PUTTING_OFF),
+            Step("put off what has not begun", self._put_off, _PUTTING_OFF if self._plan.put_off else 0, 0),
             *self._announce,
             Step("stay for others to notice", self._linger, inf if self._plan.lameduck else 0, 0),
             *(Step(f"stop accepting at {door.name}", door.stop_accepting, _LISTENER) for door in doors),

@@ -439,6 +439,20 @@ class StopTests(CoordinatorCase):
         self.assertEqual("ended 0", self.events.list[-1])
         self.assertEqual(["on"], self.world.commands())
 
+    def test_not_put_off(self) -> None:
+        """
+        Where another coordinator would do it meanwhile, what has not begun has the grace, too.
+        """
+        self.make(put_off=False)
+        self.start()
+        asked, waiting = self.slow(1), self.world.want(Verb.OFF, "n1", policy=Policy.QUEUE)
+        self.lifecycle.stop("SIGTERM")
+        self.world.turn(5)
+
+        self.assertEqual([Done, Done], [type(asked.outcome), type(waiting.outcome)])
+        self.assertEqual("ended 0", self.events.list[-1])
+        self.assertEqual(["on", "off"], self.world.commands())
+
     def test_waits_for_ever(self) -> None:
         """
         Or there is no deadline.
