@@ -106,6 +106,8 @@ class Assembly:
             grace=float(server.graceful_shutdown_timeout),
             lameduck=server.lameduck_seconds(),
             at_deadline=AtDeadline(server.drain_timeout_action.value),
+            # Behind a load balancer callers find another coordinator at once, and both would do it.
+            put_off=not server.agent,
         )
         companions = []
         if systemd is not None:
