@@ -11,13 +11,13 @@ from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.trial.unittest import SynchronousTestCase
 
 from powercoord import errors as e
-from powercoord.client import Accepted, Desired, Health, Lagged, NodeStatus, Pulse, Refused
+from powercoord.client import Accepted, Desired, Health, Lagged, NodeStatus, Pulse, Racks, Refused
 from powercoord.entries import Accepted as AcceptedEntry
 from powercoord.entries import Answered
 from powercoord.forms import event_form, event_from
 from powercoord.model import CancelResult, Disposition, Done, Goal, How, PowerState, Verb
 from powercoord.stages import Source, Stage
-from tests.amp_world import AmpWorld
+from tests.amp_world import AmpWorld, connect
 from tests.fake_lifecycle import FakeLifecycle
 from tests.test_api_past import WANTED, Around
 
@@ -147,6 +147,28 @@ class WatchTests(PastCase):
         rest = self.result(self.client.watch(after=whole.cursor - 2))
         self.assertEqual(events[-2:], self.read(rest))
         self.failure(self.client.watch(after=9_999), e.BadRequest)
+
+    def test_region_that_is_dialled(self) -> None:
+        """
+        A watch of a region that listens goes on where it was when the coordinator dials in again.
+        """
+        racks: list[Any] = []
+        factory = Racks(self.it.clock, racks.append, requester="region")
+
+        def dial() -> None:
+            theirs = self.it.reception.link(secret=None, dialled=True)
+            self.it.pipes += connect(factory.buildProtocol(None), theirs)
+            self.it.carry()
+
+        dial()
+        watch = self.result(racks[0].watch(after=0))
+        self.result(self.client.on("n1"), 2)
+        before = self.read(watch)
+        self.it.cut()
+        self.it.turn(2)
+        self.result(self.client.on("n2"), 2)
+        dial()
+        self.assertEqual(self.written(), before + self.read(watch))
 
     def test_stages(self) -> None:
         """

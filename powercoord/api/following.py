@@ -11,19 +11,21 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 
 from attrs import define, field
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from powercoord.api.arguments import dump
 from powercoord.api.filter import Filter
-from powercoord.api.forms import numbered_form
 from powercoord.api.pages import Pusher
-from powercoord.durable import Numbered
 from powercoord.entries import Entry
+from powercoord.forms import event_form
 from powercoord.interfaces import IRegistry
 
-Write = Callable[[Numbered], bytes]
+# Pairs, because there are many: a value of a class takes ten times as long to make.
+Happening = tuple[int, Entry]
+Write = Callable[[int, Entry], bytes]
 
 
 @define(eq=False)
@@ -39,14 +41,14 @@ class Follower:
     pusher: Pusher
     told: int = 0
 
-    def hear(self, happened: Sequence[Numbered], write: Write) -> None:
+    def hear(self, happened: Sequence[Happening], write: Write) -> None:
         """
         Take what happened, in order.
         """
-        new = [each for each in happened if each.number > self.told]
+        new = [each for each in happened if each[0] > self.told]
         if new:
-            self.told = new[-1].number
-            self.pusher.add([write(each) for each in new if self.wanted.wants(each.entry)])
+            self.told = new[-1][0]
+            self.pusher.add([write(number, entry) for number, entry in new if self.wanted.wants(entry)])
 
     def hear_stage(self, form: bytes) -> None:
         """
@@ -68,10 +70,10 @@ class Held:
     follower: Follower
     _most: int
     spilled: bool = field(default=False, init=False)
-    _kept: deque[Numbered] = field(factory=deque, init=False)
+    _kept: deque[Happening] = field(factory=deque, init=False)
     _stage: bytes | None = field(default=None, init=False)
 
-    def hear(self, happened: Sequence[Numbered], write: Write) -> None:
+    def hear(self, happened: Sequence[Happening], write: Write) -> None:
         """
         Keep what happened.
         """
@@ -110,7 +112,7 @@ class Audience:
     _registry: IRegistry
     _clock: IReactorTime
     _followers: dict[Follower, Listening] = field(factory=dict, init=False)
-    _happened: list[Numbered] = field(factory=list, init=False)
+    _happened: list[Happening] = field(factory=list, init=False)
     _telling: IDelayedCall | None = field(default=None, init=False)
     _stop: Callable[[], None] | None = field(default=None, init=False)
     newest: int | None = field(default=None, init=False)
@@ -154,8 +156,7 @@ class Audience:
 
     def _listen(self, last: int, entries: Sequence[Entry]) -> None:
         self.newest = last if self.newest is None else max(last, self.newest)
-        first = last - len(entries) + 1
-        self._happened.extend(Numbered(first + index, entry) for index, entry in enumerate(entries))
+        self._happened.extend(enumerate(entries, last - len(entries) + 1))
         if self._telling is None:
             self._telling = self._clock.callLater(0, self._tell)
 
@@ -165,17 +166,17 @@ class Audience:
         """
         self._telling = None
         happened, self._happened = self._happened, []
-        happened.sort(key=_number)
+        happened.sort(key=itemgetter(0))
         write = _Written()
         for listening in list(self._followers.values()):
             listening.hear(happened, write)
 
 
-def written(numbered: Numbered) -> bytes:
+def written(number: int, entry: Entry) -> bytes:
     """
     An event as it travels.
     """
-    return dump(numbered_form(numbered))
+    return dump(event_form(entry) | {"number": number})
 
 
 @define(eq=False)
@@ -186,12 +187,8 @@ class _Written:
 
     _known: dict[int, bytes] = field(factory=dict, init=False)
 
-    def __call__(self, numbered: Numbered) -> bytes:
-        known = self._known.get(numbered.number)
+    def __call__(self, number: int, entry: Entry) -> bytes:
+        known = self._known.get(number)
         if known is None:
-            known = self._known[numbered.number] = written(numbered)
+            known = self._known[number] = written(number, entry)
         return known
-
-
-def _number(numbered: Numbered) -> int:
-    return numbered.number

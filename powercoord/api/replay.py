@@ -82,7 +82,7 @@ class Replay:
     async def _run(self, entries: Sequence[Numbered]) -> None:
         follower = self._held.follower
         while not follower.pusher.stopped:
-            follower.hear(entries, written)
+            follower.hear([(each.number, each.entry) for each in entries], written)
             if len(entries) < self._slice and not self._held.spilled:
                 break
             await follower.pusher.drained()

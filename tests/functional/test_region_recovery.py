@@ -31,7 +31,7 @@ class RegionCase(SignalledCase):
         Let it end as it does when the power goes.
         """
         self.child.signalProcess("KILL")
-        await self.twistd.ended
+        await self.twistd.ended()
 
     async def command(self, *words: str) -> tuple[str, str, int]:
         """
@@ -143,6 +143,22 @@ class ShellTests(RegionCase):
         self.assertEqual("n002", second["request"]["node"])
         out, _, _ = await self.command("status")
         self.assertTrue(out.startswith("The coordinator is serving; nothing pending.\n"), out)
+        await self.kill()
+
+    async def test_last_one(self) -> None:
+        """
+        A coordinator whose only peer turns out to be draining, too (here: itself), is not drained.
+        """
+        await self.start()
+        peers = ["--if-peer-ready", f"unix:{self.folder}/none.sock", "--if-peer-ready"]
+        _, err, code = await self.command("drain", *peers[:2])
+        self.assertEqual(1, code)
+        self.assertIn("last coordinator", err)
+        _, err, code = await self.command("drain", *peers, f"unix:{self.folder}/amp.sock")
+        self.assertEqual(1, code)
+        self.assertIn("(by ", err)
+
+        self.assertIs(Stage.SERVING, (await self.client.health()).stage)
         await self.kill()
 
     async def test_drain_and_end(self) -> None:
