@@ -19,7 +19,7 @@ from twisted.trial.unittest import TestCase
 
 from powercoord.client import CallTimeout, Client, Unreachable
 from powercoord.errors import Draining
-from powercoord.model import Done, Interrupted, Outcome, Phase, PowerState, Verb
+from powercoord.model import Done, Interrupted, Outcome, Phase, PowerState, Request, Verb
 from powercoord.sim.fleet import SimulatedFleet
 from powercoord.sim.machine import Latency
 from tests.functional.haproxy_peer import MISSING, PING, HAProxy, Server, State
@@ -35,7 +35,7 @@ class RestartCase(TestCase):
     skip = MISSING
     timeout = 180
 
-    async def start(self, count: int = COUNT, latency: float = 3.0, **options: Any) -> None:
+    async def start(self, count: int = COUNT, latency: float = 4.0, **options: Any) -> None:
         """
         A fleet, two coordinators, the second a backup of the first, HAProxy, and a client through it.
         """
@@ -89,13 +89,12 @@ class RestartCase(TestCase):
 
         await self.until(name, serves)
 
-    async def ask(self, node: str, verb: Verb, request_id: str) -> Outcome:
+    async def ask(self, request: Request) -> Outcome:
         """
         Ask until it is heard how this one request ended; under one request id, however often.
         """
         while True:
             try:
-                request = self.client.request(node, verb, request_id=request_id)
                 (answer,) = await self.client.submit([request])
                 if hasattr(answer, "error"):
                     raise answer.error
@@ -110,7 +109,7 @@ class RestartCase(TestCase):
             await deferLater(reactor, 0.5)
 
     async def chain(self, node: str, verbs: tuple[Verb, ...]) -> list[Outcome]:
-        return [await self.ask(node, verb, f"{node}-{number}") for number, verb in enumerate(verbs)]
+        return [await self.ask(self.client.request(node, verb)) for verb in verbs]
 
     def ask_all(self, *verbs: Verb) -> Deferred[list[Any]]:
         """
@@ -145,7 +144,7 @@ class RestartCase(TestCase):
         direct = self.make_client(rack.socket)
         sent = 0
         while sent < len(self.names):
-            await deferLater(reactor, 0.02)
+            await deferLater(reactor, 0.1)
             if self.asked.called:
                 await self.asked
                 self.fail(f"all are over, and {sent} were seen in flight")
