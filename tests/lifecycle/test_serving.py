@@ -439,6 +439,27 @@ class StopTests(CoordinatorCase):
         self.assertEqual("ended 0", self.events.list[-1])
         self.assertEqual(["on"], self.world.commands())
 
+    def test_what_follows(self) -> None:
+        """
+        The second half of a cycle is part of what has begun, and so is the force after a soft stop.
+        """
+        for verb, commands, on in (
+            (Verb.CYCLE, ["off", "on"], True),
+            (Verb.SOFT_OFF, ["soft", "off"], False),
+        ):
+            self.make()
+            self.start()
+            machine = self.world.machine()
+            machine.on, machine.obeys_soft, machine.latency = True, False, 0.5
+            asked = self.world.want(verb)
+            self.world.turn(0.2)
+            self.assertEqual(commands[:1], self.world.commands())
+            self.lifecycle.stop("SIGTERM")
+            self.world.turn(30)
+            self.assertIsInstance(asked.outcome, Done)
+            self.assertEqual(commands, self.world.commands())
+            self.assertEqual((on, "ended 0"), (machine.on, self.events.list[-1]))
+
     def test_not_put_off(self) -> None:
         """
         Where another coordinator would do it meanwhile, what has not begun has the grace, too.
