@@ -52,6 +52,10 @@ minimum_off = "1s"
 [nodes."n[001-{count:03d}]"]
 driver = "ipmi"
 address = "{base}.[1-{count}]:{fleet}"
+groups = ["rack1"]
+
+[groups.rack1]
+max_starting = {starting}
 """
 
 SECRET = b"between the region and the racks"
@@ -93,6 +97,7 @@ class Rack:
     grace: float = 60.0
     lameduck: float = 1.0
     hold: bool = False
+    starting: int = 1_000
     folder: Path = field(factory=lambda: Path(tempfile.mkdtemp(prefix="rack-")), init=False)
     port: int = field(factory=free_port, init=False)
     agent: int = field(factory=free_port, init=False)
@@ -109,6 +114,7 @@ class Rack:
             port=self.port,
             agent=self.agent,
             hold=str(self.hold).lower(),
+            starting=self.starting,
             lameduck=self.lameduck,
             grace=self.grace,
             base=self.base,

@@ -200,6 +200,26 @@ class RollingRestartTests(RestartCase):
         self.assertNotIn("Traceback", "".join(rack.log() for rack in self.racks))
         self.tell(callers, endings)
 
+    async def test_queued(self) -> None:
+        """
+        What was accepted and has not begun is done by the one that accepted it, before it ends; were it put
+        off until the restart, those who asked would ask the other meanwhile.
+        """
+        await self.start(count=40, latency=1.0, starting=8)
+        asked = self.ask_all(Verb.ON)
+        direct = self.make_client(self.racks[0].socket)
+        while len(await direct.list_actions()) < len(self.names):
+            await deferLater(reactor, 0.02)
+        self.assertEqual(0, (await self.racks[0].end()).code)
+        self.racks[0].start()
+        outcomes = await asked
+        await self.until_serving("s1", self.racks[0])
+
+        self.assertEqual({Done}, {type(outcome) for (outcome,) in outcomes})
+        self.assertEqual(self.names, sorted(spans(self.racks[0])))
+        self.assertEqual([], overlaps(*self.racks))
+        self.assertEqual({("on",)}, set(turns(self.fleet)))
+
     async def test_killed(self) -> None:
         """
         What was in flight in a coordinator that is killed is asked for again, and done, at the other; when
