@@ -45,6 +45,8 @@ from powercoord.registry import drift_enforcing, drift_looks
 from powercoord.registry.wants import Wants
 from powercoord.registry.wants_projection import wanted_after
 from tests.hypothesis_notes import HypothesisNotes
+from tests.journal.projection import Projection
+from tests.journal.strategies import APPENDS
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 ON, OFF, UNKNOWN, ERROR = PowerState.ON, PowerState.OFF, PowerState.UNKNOWN, PowerState.ERROR
@@ -320,6 +322,20 @@ class ProjectionTests(HypothesisNotes, SynchronousTestCase):
 
         self.assertEqual(before, wanted)
         self.assertEqual(naive(entries), wanted and (wanted.goal, wanted.request_id, wanted.action))
+
+    @given(APPENDS)
+    def test_like_the_journal(self, appends: Sequence[Sequence[Entry]]) -> None:
+        """
+        Whatever is written, a restart finds wanted what was wanted before it.
+        """
+        stage, judge = Stage(), Projection()
+        for entries in appends:
+            stage.publish(*entries)
+            for entry in entries:
+                judge.add(entry)
+
+        names = {name for name in {*judge.wanted, "n1", "n2", "ä-[1]"} if stage.wants.of(name)}
+        self.assertEqual(judge.wanted, {name: stage.wants.of(name) for name in names})
 
 
 def naive(entries: Sequence[Entry]) -> tuple[Goal, str, str] | None:
