@@ -21,19 +21,27 @@ import sqlite3
 from powercoord.journal.faults import DamagedError
 from powercoord.journal.loading import newest
 
-# The triggers make the other tables again, from the entries that stay. What was accepted last may be pruned
-# already, so a node's sequence stays; it may be that of a disowned request, which does no harm.
+# The triggers make the other tables again, from the entries that stay.  Of what was pruned, an acceptance may
+# be there without its end; that must not bring its action back to life, so only what was there before stays.
+# A node's sequence stays as it is; it may be that of a disowned request, which does no harm.
 _DISOWN = """
 BEGIN IMMEDIATE;
-CREATE TEMP TABLE kept AS
+CREATE TEMP TABLE kept_entry AS
     SELECT number, run, kind, node, action, request_id, body FROM entry WHERE number < {first};
+CREATE TEMP TABLE kept_request AS SELECT number FROM request;
+CREATE TEMP TABLE kept_action AS
+    SELECT id FROM action UNION SELECT action FROM entry WHERE number >= {first} AND kind = 'ended';
 DELETE FROM entry;
 DELETE FROM request;
 DELETE FROM action;
 UPDATE node SET wanted = NULL, wanted_action = NULL, seen = NULL;
 INSERT INTO entry (number, run, kind, node, action, request_id, body)
-    SELECT * FROM kept ORDER BY number;
-DROP TABLE kept;
+    SELECT * FROM kept_entry ORDER BY number;
+DELETE FROM request WHERE number NOT IN (SELECT number FROM kept_request);
+DELETE FROM action WHERE id NOT IN (SELECT id FROM kept_action);
+DROP TABLE kept_entry;
+DROP TABLE kept_request;
+DROP TABLE kept_action;
 COMMIT;
 """
 

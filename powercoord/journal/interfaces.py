@@ -9,13 +9,15 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from zope.interface import Interface
+from zope.interface import Attribute, Interface
 
 
 class IWorker(Interface):
     """
     Does one thing after the other, somewhere else.
     """
+
+    alive: bool = Attribute("Whether it can still do something.")
 
     def do(work: Callable[[], Any]) -> Deferred[Any]:
         """

@@ -87,6 +87,13 @@ class SqliteJournal:
             return f"the journal's disk has not answered for {age:.0f} s; look at the disk"
         return self._trouble
 
+    @property
+    def alive(self) -> bool:
+        """
+        Whether its thread lives; one whose disk is full does.
+        """
+        return self._worker.alive
+
     def open(self) -> Deferred[Recovered]:
         """
         Take possession of the files, and tell what they know.

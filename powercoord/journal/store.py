@@ -163,9 +163,9 @@ class Store:
             path = self._place.database
             aside = set_aside(path, self._now())
             note = f"{path}: was damaged ({error}) and is set aside as {aside.name}; a new journal is begun"
-            return self._begin([f"{note}, which knows nothing of what was accepted before"])
+            return self._begin([f"{note}, which knows nothing of what was accepted before"], anew=True)
 
-    def _begin(self, notes: Sequence[str]) -> Loaded:
+    def _begin(self, notes: Sequence[str], *, anew: bool = False) -> Loaded:
         path = self._place.database
         was_empty = path.exists() and path.stat().st_size == 0
         self._connection = connection = connect(path, self._open_file)
@@ -177,6 +177,8 @@ class Store:
             notes = [*notes, f"{path}: the last run ({last}) did not end in order"]
         if was_empty:
             notes = [*notes, f"{path}: was empty; a new journal is begun"]
+        if was_empty or anew:
+            connection.execute("UPDATE pruned SET number = ?", (_above_all(self._now()),))
         self._run = self._new_run(connection)
         answers = document(body(each) for each in owed(connection, self._now()))
         connection.execute(WRITE, (newest(connection) + 1, self._run, answers))
@@ -199,3 +201,12 @@ class Store:
     def _let_go(self) -> None:
         self._drop()
         self._place.leave()
+
+
+def _above_all(now: datetime) -> int:
+    """
+    A number above all that a journal before this one can have given, as numbers never come back.
+
+    It has not written a thousand entries a second, ever since 1970.
+    """
+    return int(now.timestamp()) * 1000

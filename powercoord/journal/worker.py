@@ -34,6 +34,14 @@ class WorkerThread:
     _call_from_thread: Callable[..., None]
     _name: str
     _jobs: _Jobs | None = field(default=None, init=False)
+    _thread: Thread | None = field(default=None, init=False)
+
+    @property
+    def alive(self) -> bool:
+        """
+        Whether the thread works, or has nothing to do yet.
+        """
+        return self._thread is None or self._thread.is_alive()
 
     def do(self, work: Callable[[], T]) -> Deferred[T]:
         """
@@ -41,7 +49,8 @@ class WorkerThread:
         """
         if self._jobs is None:
             self._jobs = SimpleQueue()
-            Thread(target=self._run, args=(self._jobs,), name=self._name, daemon=True).start()
+            self._thread = Thread(target=self._run, args=(self._jobs,), name=self._name, daemon=True)
+            self._thread.start()
         done: Deferred[T] = Deferred()
         self._jobs.put((work, done))
         return done
@@ -54,7 +63,7 @@ class WorkerThread:
             return succeed(None)
         ended = self.do(_nothing)
         self._jobs.put(None)
-        self._jobs = None
+        self._jobs = self._thread = None
         return ended
 
     def _run(self, jobs: _Jobs) -> None:

@@ -6,17 +6,20 @@ Files that are not what was written: set aside and named, never deleted, never b
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from powercoord.durable import Recovered
+from powercoord.errors import BadRequest
 from powercoord.model import PowerState
 from tests.hypothesis_notes import HypothesisNotes
-from tests.journal.world import JournalCase, JournalWorld, accepted, answered, observed
+from tests.journal.world import START, JournalCase, JournalWorld, accepted, answered, observed
 
 PARTS = ("journal.db", "journal.db-wal")
+ANEW = int(START.timestamp()) * 1000
 
 
 class DamageCase(JournalCase):
@@ -67,11 +70,11 @@ class DamageCase(JournalCase):
         """
         Either all is there, or nothing is and the old files are, under another name.
         """
-        if recovered.newest:
+        if recovered.newest < ANEW:
             self.assertEqual(newest, recovered.newest)
             self.assertEqual({}, self.aside())
         else:
-            self.assertEqual(Recovered(notes=recovered.notes), recovered)
+            self.assertEqual(Recovered(newest=ANEW, notes=recovered.notes), recovered)
             self.assertIn("a new journal is begun", "\n".join(recovered.notes))
             kept = {name: content for name, content in self.aside().items() if name in files}
             self.assertEqual({name: files[name] for name in kept}, kept)
@@ -97,8 +100,6 @@ class SetAsideTests(DamageCase):
         """
         A database with tables of somebody else is not taken for ours.
         """
-        import sqlite3
-
         path = Path(self.mktemp())
         with sqlite3.connect(path) as other:
             other.execute("CREATE TABLE mine (x)")
@@ -106,6 +107,17 @@ class SetAsideTests(DamageCase):
         recovered = self.find({"journal.db": path.read_bytes()})
 
         self.assertIn("it has tables, and none of ours", recovered.notes[0])
+
+    def test_numbers(self) -> None:
+        """
+        A new journal's numbers are above all of the old one's, so that whoever follows them is not misled.
+        """
+        recovered = self.find({"journal.db": b"this is no database\n" * 100})
+        self.opened()
+
+        self.assertEqual(1_767_225_600_000, recovered.newest)
+        refused = self.failureResultOf(self.journal.history.entries(120, 10), BadRequest)
+        self.assertIn("there are all from 1767225600001 on", refused.getErrorMessage())
 
     def test_twice(self) -> None:
         """
@@ -127,7 +139,7 @@ class SetAsideTests(DamageCase):
         for files in ({"journal.db-wal": log}, {"journal.db-wal": log, "journal.db": b""}):
             recovered = self.find(files)
 
-            self.assertEqual(0, recovered.newest)
+            self.assertEqual(ANEW, recovered.newest)
             self.assertEqual(log, self.aside()["journal.db-wal"])
 
     def test_empty(self) -> None:
@@ -170,7 +182,7 @@ class TruncationTests(DamageCase):
         found = []
         for length in range(1, len(log), len(log) // 23):
             recovered = self.find({**files, "journal.db-wal": log[:length]})
-            if recovered.newest:
+            if recovered.newest < ANEW:
                 self.assertEqual([*range(1, recovered.newest + 1)], self.numbers())
                 found.append(recovered.newest)
 
@@ -197,6 +209,6 @@ class GarbageTests(HypothesisNotes, DamageCase):
         files[name][at : at + len(garbage)] = garbage[: len(files[name]) - at]
         recovered = self.find({name: bytes(content) for name, content in files.items()})
 
-        if not recovered.newest:
+        if recovered.newest == ANEW:
             self.assertTrue(self.aside() or name == "journal.db-wal")
         shutil.rmtree(self.world.folder)

@@ -9,7 +9,8 @@ import sqlite3
 
 from powercoord.errors import JournalUnavailable
 from powercoord.journal.journal import MOST_WAITING, STUCK
-from powercoord.journal.upkeep import PROBE
+from powercoord.journal.pruning import Keep
+from powercoord.journal.upkeep import PROBE, PRUNE
 from powercoord.model import Phase
 from tests.journal.faulty import FaultyDisk
 from tests.journal.world import JournalCase, accepted, answered, ended, entered, followed
@@ -219,6 +220,31 @@ class DoubtTests(FaultCase):
         self.write(accepted(request_id="r3"))
 
         self.assertEqual([3], self.numbers())
+
+    def test_after_pruning(self) -> None:
+        """
+        An action of which only the beginning is kept, for what is wanted, does not come back to life.
+        """
+        self.world.keep = Keep(requests=1)
+        self.again()
+        self.write(accepted(), ended(), answered())
+        self.write(
+            accepted("b", node="n2", request_id="r2"), ended("b", node="n2"), answered("r2", "b", node="n2")
+        )
+        self.world.clock.advance(PRUNE)
+        self.assertEqual([1, 4, 5, 6], self.numbers_there())
+        self.fail_after(accepted("a2", request_id="r3"))
+        self.write(entered(Phase.SENT, action="b"))
+        recovered = self.again()
+
+        self.assertEqual((), recovered.left)
+        self.assertEqual(["r2"], [each.request.request_id for each in recovered.answered])
+        self.assertEqual(
+            {"n1": "a1", "n2": "b"}, {name: each.action for name, each in recovered.wanted.items()}
+        )
+
+    def numbers_there(self) -> list[int]:
+        return [number for (number,) in self.world.read("SELECT number FROM entry ORDER BY number")]
 
 
 class HealingTests(FaultCase):

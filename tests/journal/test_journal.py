@@ -6,6 +6,7 @@ Numbers, batches and the order of things, on the reactor's side.
 from __future__ import annotations
 
 import sqlite3
+from typing import Any
 
 from zope.interface.verify import verifyObject
 
@@ -125,6 +126,31 @@ class AppendTests(JournalCase):
 
         self.assertEqual(1, self.again().newest)
         self.assertEqual(1, self.successResultOf(written))
+
+    def test_synchronous(self) -> None:
+        """
+        A commit waits for the disk.
+        """
+        connections: list[sqlite3.Connection] = []
+
+        def connect(*arguments: Any, **named: Any) -> sqlite3.Connection:
+            connections.append(sqlite3.connect(*arguments, **named))
+            return connections[0]
+
+        self.successResultOf(self.journal.close())
+        self.world.connect = connect
+        self.opened()
+
+        self.assertEqual((2,), connections[0].execute("PRAGMA synchronous").fetchone())
+        self.assertEqual(("wal",), connections[0].execute("PRAGMA journal_mode").fetchone())
+
+    def test_alive(self) -> None:
+        """
+        It is alive as long as its thread is.
+        """
+        self.assertTrue(self.journal.alive)
+        self.world.worker.alive = False
+        self.assertFalse(self.journal.alive)
 
     def test_rows(self) -> None:
         """

@@ -53,6 +53,7 @@ class HeldWorker:
     held: bool = False
     work: list[tuple[Callable[[], Any], Deferred[Any]]] = field(factory=list, init=False)
     stopped: bool = field(default=False, init=False)
+    alive: bool = True
 
     def do(self, work: Callable[[], Any]) -> Deferred[Any]:
         done: Deferred[Any] = Deferred()
