@@ -5,6 +5,7 @@ Tests for `powercoord.api.following`.
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -210,8 +211,68 @@ class FollowingTests(SynchronousTestCase):
         self.it.carry()
         self.assertEqual("accepted", self.peer.kinds()[0])
 
+    def test_goodbye(self) -> None:
+        """
+        A coordinator that goes away first lets its subscribers have all that happened, page by page.
+        """
+        self.call(x.Subscribe)
+        self.peer.slow = True
+        self.submit("n1")
+        self.it.world.want(Verb.OFF, "n2")
+        self.it.clock.advance(0)
+        self.it.world.want(Verb.ON, "n3")
+        closing = self.it.reception.close("bye")
+        while self.peer.owed:
+            self.peer.owed.pop(0).callback({})
+            self.it.carry()
+        self.it.turn(1)
+
+        self.successResultOf(closing)
+        numbers = [event["number"] for _, event in self.peer.told]
+        self.assertEqual(list(range(1, numbers[-1] + 1)), numbers)
+        self.assertEqual(3, self.peer.kinds().count("accepted"))
+
+    def test_goodbye_to_a_slow_one(self) -> None:
+        """
+        A subscriber that takes nothing does not keep a coordinator from going.
+        """
+        self.call(x.Subscribe)
+        self.peer.slow = True
+        self.submit("n1")
+        self.submit("n2")
+        closing = self.it.reception.close("bye")
+        self.it.turn(5)
+
+        self.successResultOf(closing)
+        self.assertEqual([], self.flushLoggedErrors())
+
 
 class AudienceTests(SynchronousTestCase):
+    def test_order(self) -> None:
+        """
+        What became durable first is told first, in whichever order it was heard of.
+        """
+        listeners: list[Any] = []
+        clock = Clock()
+        told: list[bytes] = []
+
+        class Registry:
+            def subscribe(self, listener: Any) -> Any:
+                listeners.append(listener)
+                return lambda: listeners.remove(listener)
+
+        def push(page: bytes) -> Deferred[Any]:
+            told.append(page)
+            return Deferred()
+
+        audience = Audience(Registry(), clock)  # type: ignore[arg-type]
+        audience.join(Follower(Filter.read({}), Pusher(push, 9)))
+        for number in (2, 1):
+            listeners[0](number, [Ended(datetime(2026, 1, 1, tzinfo=UTC), "n1", f"a{number}", Unknown(""))])
+        clock.advance(0)
+
+        self.assertEqual([1, 2], [event["number"] for page in told for event in json.loads(page)])
+
     def test_last_one_out(self) -> None:
         """
         When the last follower leaves, the registry is listened to no more, and no timer is left.

@@ -17,12 +17,13 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from powercoord.api.boxes import encode
+from powercoord.api.calls import LinkLost
 from powercoord.api.commands import Authenticate, Identify, NotAuthenticated, Ping, PowerOn
 from powercoord.api.extensions import GoingAway, ListNodes, Submit
 from powercoord.api.limits import Limits
 from powercoord.api.trust import proof
 from powercoord.errors import Draining
-from tests.amp_world import LOCAL, REMOTE, AmpWorld
+from tests.amp_world import LOCAL, REMOTE, AmpWorld, Collector, connect
 
 SECRET = b"correct horse"
 
@@ -246,6 +247,18 @@ class ReceptionTests(SynchronousTestCase):
         self.assertEqual("done", waiting[0]["outcome"]["outcome"])
         self.successResultOf(closing)
         self.assertEqual([], it.pipes)
+
+    def test_lost_before_the_proof(self) -> None:
+        """
+        A connection that is lost before its peer has proven anything is no verdict on the peer.
+        """
+        it = AmpWorld()
+        link = it.reception.link(secret=SECRET, dialled=True)
+        it.pipes += connect(link, Collector())
+        proving = it.reception.demand_proof(link)
+        it.cut()
+
+        self.failureResultOf(proving, LinkLost)
 
     def test_goodbye_to_a_mute_peer(self) -> None:
         """

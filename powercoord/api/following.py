@@ -136,6 +136,14 @@ class Audience:
             held.release()
             self._followers[held.follower] = held.follower
 
+    def flush(self) -> None:
+        """
+        Tell now what would be told in a moment.
+        """
+        if self._telling is not None:
+            self._telling.cancel()
+            self._tell()
+
     def tell_stage(self, form: bytes) -> None:
         """
         Tell what became of the coordinator itself, to all who want to hear that.

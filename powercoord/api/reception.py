@@ -16,6 +16,7 @@ from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
 from powercoord.api.arguments import dump
+from powercoord.api.calls import LinkLost
 from powercoord.api.commands import NotAuthenticated
 from powercoord.api.extensions import ActionEvent, GoingAway, Readings
 from powercoord.api.filter import STAGE
@@ -66,6 +67,12 @@ class Coordinator:
     lifecycle: ILifecycle | None = None
 
 
+@frozen
+class _Guest:
+    trust: Trust
+    subscriptions: SubscriptionDesk
+
+
 @define(eq=False)
 class Reception:
     """
@@ -76,7 +83,7 @@ class Reception:
     _peers: PeerLog = field(init=False)
     _audience: Audience = field(init=False)
     _history: IHistory | None = field(init=False)
-    _links: dict[Link, Trust] = field(factory=dict, init=False)
+    _links: dict[Link, _Guest] = field(factory=dict, init=False)
     _from: Counter[str] = field(factory=Counter, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -115,7 +122,7 @@ class Reception:
         required = secret is not None and peer != LOCAL
         trust = Trust(secret, required, dialled, shared.random)
         subscriptions = self._furnish(link, trust)
-        self._links[link] = trust
+        self._links[link] = _Guest(trust, subscriptions)
         self._from[peer] += 1
 
         def gone(_: str) -> None:
@@ -156,7 +163,7 @@ class Reception:
 
         :raises NotAuthenticated: it did not, in time.
         """
-        trust, it = self._links[link], self.coordinator
+        trust, it = self._links[link].trust, self.coordinator
         if not trust.required:
             return succeed(None)
         return Deferred.fromCoroutine(trust.ask(link, it.clock, it.limits.unauthenticated))
@@ -168,8 +175,8 @@ class Reception:
         self.demand_proof(link).addErrback(self._distrust, link)
 
     def _distrust(self, failure: Failure, link: Link) -> None:
-        failure.trap(NotAuthenticated)
-        self._peers.complain(link.peer, failure.getErrorMessage(), "parted")
+        if failure.trap(NotAuthenticated, LinkLost) is NotAuthenticated:
+            self._peers.complain(link.peer, failure.getErrorMessage(), "parted")
         link.close()
 
     def close(self, reason: str, *, patience: float = 2.0) -> Deferred[Any]:
@@ -187,7 +194,8 @@ class Reception:
         refusal = Draining(f"the coordinator is going away: {reason}")
         link.serving.gate = lambda name: None if name in ALWAYS else refusal
         link.call(GoingAway, reason=reason).addBoth(_whatever)
-        await link.serving.idle().addTimeout(patience, clock).addBoth(_whatever)
+        owed = Deferred.fromCoroutine(self._owed(link))
+        await owed.addTimeout(patience, clock).addBoth(_whatever)
         lost: Deferred[str] = Deferred()
         link.when_lost(lost.callback)
         link.close()
@@ -195,6 +203,14 @@ class Reception:
             await lost.addTimeout(patience, clock)
         except TimeoutError:
             link.abort()
+
+    async def _owed(self, link: Link) -> None:
+        """
+        Until every answer was sent, and every event of what was answered was taken.
+        """
+        await link.serving.idle()
+        if (guest := self._links.get(link)) is not None:
+            await guest.subscriptions.drained()
 
 
 def _whatever(_: object) -> None:

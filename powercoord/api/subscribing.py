@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from attrs import define, field, frozen
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
 
 from powercoord.api.asking import number_of
@@ -28,7 +28,7 @@ from powercoord.errors import BadRequest
 
 @frozen
 class _Open:
-    wanted: Filter
+    follower: Follower
     leave: Callable[[], None]
 
 
@@ -55,6 +55,14 @@ class SubscriptionDesk:
         """
         return {Subscribe: self._subscribe, Follow: self._follow, Unsubscribe: self._unsubscribe}
 
+    def drained(self) -> Deferred[Any]:
+        """
+        Fires when the peer has taken all that happened so far.
+        """
+        self._audience.flush()
+        taken = [each.follower.pusher.drained() for each in self._open.values()]
+        return gatherResults(taken, consumeErrors=True)
+
     def close(self) -> None:
         """
         The connection is gone.
@@ -73,7 +81,7 @@ class SubscriptionDesk:
         self._last = number = self._last + 1
         follower = Follower(wanted, Pusher(partial(self._push, number), self._limits.queue))
         held = None if history is None else Held(follower, self._limits.queue)
-        self._open[number] = _Open(wanted, self._audience.join(follower, held))
+        self._open[number] = _Open(follower, self._audience.join(follower, held))
         if history is not None and held is not None and begin is not None:
             await self._replay(number, Replay(history, self._audience, held, self._limits.queue), begin)
         return {"subscription": number, "cursor": self._audience.newest if begin is None else begin}
@@ -91,7 +99,7 @@ class SubscriptionDesk:
         self._clock.callLater(0, replay.begin, first)
 
     def _follow(self, *, subscription: int, requests: Any) -> dict[str, Any]:
-        self._find(subscription).wanted.add(requests)
+        self._find(subscription).follower.wanted.add(requests)
         return {}
 
     def _unsubscribe(self, *, subscription: int) -> dict[str, Any]:

@@ -78,14 +78,18 @@ class Trust:
         Let the peer prove itself, and open the gate.
 
         :raises NotAuthenticated: it did not.
+        :raises LinkLost: it may yet do so on another connection.
         """
         if self._secret is None:
             raise NotAuthenticated("no secret is configured on this side")
         message, reason = _ASKS[self._dialled] + self._random(16), ""
         try:
             answer = await link.call(Authenticate, message=message).addTimeout(patience, clock)
-        except (CallFailed, LinkLost, TimeoutError) as error:
+        except (CallFailed, TimeoutError) as error:
             reason = f"the peer did not prove that it knows the secret: {error}"
+        except LinkLost:
+            self._decide(NotAuthenticated("the connection was lost before the peer had proven anything"))
+            raise
         else:
             if not hmac.compare_digest(proof(self._secret, message, answer["salt"]), answer["digest"]):
                 reason = "the peer does not know the secret"
