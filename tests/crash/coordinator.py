@@ -31,7 +31,7 @@ soft = "20s"
 force = "20s"
 poll = "{poll}s"
 poll_longest = "{poll_longest}s"
-settle = "300ms"
+settle = "{settle}s"
 minimum_off = "100ms"
 
 [groups.rack]
@@ -49,15 +49,23 @@ groups = ["rack"]
 
 
 def configure(
-    folder: Path, addresses: Mapping[str, str], *, timeout: float = 1.0, poll: float = 0.05
+    folder: Path,
+    addresses: Mapping[str, str],
+    *,
+    timeout: float = 1.0,
+    poll: float = 0.05,
+    settle: float = 0.7,
 ) -> None:
     """
     Write the configuration of a coordinator whose files are in this folder.
 
     :param addresses: host and port of each node's BMC.
     :param timeout: how long an operation may take.
+    :param settle: within which the slowest machine does what it was told.
     """
-    head = CONFIGURATION.format(folder=folder, timeout=timeout, poll=poll, poll_longest=4 * poll)
+    head = CONFIGURATION.format(
+        folder=folder, timeout=timeout, poll=poll, poll_longest=4 * poll, settle=settle
+    )
     nodes = "".join(NODE.format(name=name, address=address) for name, address in addresses.items())
     (folder / "pc.toml").write_text(head + nodes)
     (folder / "password").write_text("secret\n")
@@ -93,12 +101,14 @@ class Coordinator:
             if self._stopping or self.statuses[-1] != -signal.SIGKILL:
                 return
 
-    def kill(self) -> None:
+    def kill(self) -> bool:
         """
-        Kill it now; it is started again at once.
+        Kill it now, to be started again at once; says whether there was anything to kill.
         """
-        if self.life is not None:
-            self.life.kill()
+        if self.life is None or self.life.doomed or self.life.status is not None:
+            return False
+        self.life.kill()
+        return True
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         """

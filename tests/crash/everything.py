@@ -17,7 +17,7 @@ from typing import Any
 
 from attrs import asdict, define, field, frozen
 
-from tests.crash.boundaries import Death, Enumeration, Plan, around, pooled
+from tests.crash.boundaries import Death, Enumeration, Plan, around, one_around, pooled
 from tests.crash.failpoint import Failpoint, When
 from tests.crash.life import Nurse
 from tests.crash.moments import Chapter
@@ -102,10 +102,9 @@ class Long:
         """
         began = time.monotonic()
         counted = await self._deaths.count(list(STORIES))
-        everywhere = [point for number in range(1, len(counted.appends) + 1) for point in around(number)]
-        # Every second one, another one for the next append: what differs between them was tried above.
-        plans: list[Plan] = [(list(STORIES), [point]) for point in everywhere[::2]]
-        what = f"{len(counted.appends)} appends of all stories at once, every second place"
+        numbers = range(1, len(counted.appends) + 1)
+        plans: list[Plan] = [(list(STORIES), [one_around(number)]) for number in numbers]
+        what = f"{len(numbers)} appends of all stories at once, one place each"
         return self._figures(what, began, await self._deaths.each(plans))
 
     async def second_deaths(self, seed: int) -> Figures:

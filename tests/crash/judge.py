@@ -129,7 +129,8 @@ def complaints(evidence: Evidence) -> list[str]:
         *_told_the_truth(evidence),
         *_one_at_a_time(actions),
         *_nothing_twice(evidence, actions),
-        *_ends_as_wanted(evidence, actions),
+        *_ends_as_wanted(evidence),
+        *_recorded(evidence, actions),
         *_no_excuse(evidence, actions),
     ]
 
@@ -207,7 +208,7 @@ def _too_much(deed: Deed, sent: Sequence[str]) -> Iterator[str]:
         yield f"{what}; more than {', '.join(MAY_SEND[deed.verb])}"
 
 
-def _ends_as_wanted(evidence: Evidence, actions: Mapping[str, Deed]) -> Iterator[str]:
+def _ends_as_wanted(evidence: Evidence) -> Iterator[str]:
     for node, last in _last_wish(evidence.entries).items():
         witness, answer = evidence.witnesses[node], _answer(evidence.entries, last.request.request_id)
         if isinstance(answer, Cancelled):
@@ -220,9 +221,15 @@ def _ends_as_wanted(evidence: Evidence, actions: Mapping[str, Deed]) -> Iterator
             yield f"{node}: {last.request.verb.value} is done, and the machine is {_word(witness)}"
         if goal is Goal.OFF and witness.on:
             yield f"{node}: an off was accepted last, and the machine is on ({answer})"
+
+
+def _recorded(evidence: Evidence, actions: Mapping[str, Deed]) -> Iterator[str]:
     for node, group in _by_node(actions).items():
-        if all(deed.verb is Verb.BOOT for deed in group) or isinstance(group[-1].outcome, Cancelled):
-            continue  # a boot device needs no look, and what was cancelled may take effect when nobody looks
+        wishes = [deed for deed in group if deed.verb in GOALS]
+        if all(deed.verb is Verb.BOOT for deed in group):
+            continue  # which needs no look
+        if wishes and isinstance(wishes[-1].outcome, Cancelled):
+            continue  # it may take effect when nobody looks any more
         seen, witness = evidence.recovered.seen.get(node), evidence.witnesses[node]
         if seen is None:
             yield f"{node}: no observed state is recorded"

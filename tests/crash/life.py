@@ -29,9 +29,11 @@ class Life:
     One process of a coordinator.
 
     :ivar status: how it ended: its exit code, or below 0 the signal; None: it lives.
+    :ivar doomed: whether it was killed, and has not ended yet.
     """
 
     pid: int
+    doomed: bool = field(default=False, init=False)
     status: int | None = field(default=None, init=False)
     _waiting: list[Deferred[int]] = field(factory=list, init=False)
 
@@ -40,6 +42,7 @@ class Life:
         Send it a signal, if it lives.
         """
         if self.status is None:
+            self.doomed = number == signal.SIGKILL
             os.kill(self.pid, number)
 
     def ended(self) -> Deferred[int]:

@@ -67,7 +67,7 @@ class Chapter:
             for index, bmc in enumerate(bmcs):
                 bmc.machine.behave(BEHAVIOURS[index % len(BEHAVIOURS)])
             addresses = {n: f"{bmc.address}:{bmc.port}" for n, bmc in zip(names, bmcs, strict=True)}
-            configure(folder, addresses, timeout=3.0, poll=0.1)
+            configure(folder, addresses, timeout=3.0, poll=0.1, settle=2.0)
             coordinator = Coordinator(self._nurse, folder)
 
             async def tell(caller: Caller) -> None:
@@ -85,7 +85,8 @@ class Chapter:
         random = Random(f"{self.seed} {self.number} kills")
         for _ in range(self.kills):
             await caller.pause(random.choice((random.uniform(0.0, 0.15), random.uniform(0.15, 2.0))))
-            coordinator.kill()
+            while not coordinator.kill():
+                await caller.pause(0.01)
         self._over = True
 
     async def _talk(self, caller: Caller, name: str) -> None:

@@ -19,6 +19,7 @@ from twisted.internet.defer import CancelledError, Deferred, TimeoutError, gathe
 from twisted.python.failure import Failure
 
 from powercoord.sim.fleet import SimulatedFleet
+from powercoord.sim.profile import Profile
 from tests.crash.caller import Caller
 from tests.crash.coordinator import Coordinator, configure
 from tests.crash.failpoint import Failpoint
@@ -91,6 +92,7 @@ class Run:
             self._reactor, len(self._stories), base=f"127.88.{network}.1", port=0, each=True
         )
         for bmc, story in zip(fleet.bmcs, self._stories.values(), strict=True):
+            bmc.bmc.restart(Profile(slots=story.slots))
             bmc.machine.latency = story.latency
             bmc.machine.press_button(story.began)
             bmc.set_faults(story.faults)

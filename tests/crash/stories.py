@@ -28,12 +28,15 @@ class Story:
     What one caller wants of one node.
 
     :param began: whether its machine is on at first.
+    :param slots: sessions that its BMC can hold. Half-made ones take a place, too, so one that loses
+        datagrams needs many, or it lets nobody in for a minute.
     """
 
     tell: Callable[[Caller, str], Awaitable[None]]
     began: bool
     latency: Latency = USUAL
     faults: Faults = HEALTHY
+    slots: int = 4
 
 
 def just(verb: Verb, **options: object) -> Callable[[Caller, str], Awaitable[None]]:
@@ -99,5 +102,5 @@ STORIES: Mapping[str, Story] = {
     "reset-cycle": Story(then(Verb.RESET, Verb.CYCLE, 0.05), began=True),
     "cancel": Story(cancelled_on, began=False, latency=SLOW),
     "slow-bmc": Story(just(Verb.CYCLE), began=True, faults=Faults(reply_delay=0.05)),
-    "lossy": Story(just(Verb.OFF), began=True, faults=Faults(loss_in=0.15, loss_out=0.15)),
+    "lossy": Story(just(Verb.OFF), began=True, faults=Faults(loss_in=0.15, loss_out=0.15), slots=32),
 }
