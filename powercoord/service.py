@@ -68,7 +68,7 @@ def makeService(options: Options) -> Coordinator:
     journal = sqlite_journal(
         reactor, server.state_dir, keep=float(keep.keep), keep_requests=int(keep.keep_requests)
     )
-    around = Around(end_process(reactor), _tell, inherited.endpoint, systemd, read)
+    around = Around(end_process(reactor), _tell, inherited.endpoint, systemd, read, lambda: journal.alive)
     return build(reactor, configuration, installed, journal, around, journal.history)
 
 
