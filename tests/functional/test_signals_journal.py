@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -162,6 +163,26 @@ class DrainTests(JournalCase):
         third = await self.start()
         self.assertIs(Stage.SERVING, (await self.client.health()).stage)
         await self.stop(third)
+
+    async def test_a_hundred_cycles(self) -> None:
+        """
+        A hundred drains and resumes leave as many open files and threads as there were after the first.
+        """
+        twistd = await self.start()
+        counts = []
+        for _ in range(100):
+            await self.client.drain("once more")
+            await self.client.resume()
+            counts.append(self.counts())
+        self.assertEqual(counts[1], counts[-1])
+        self.assertFalse((self.folder / "drain").exists())
+        await self.stop(twistd)
+
+    def counts(self) -> list[int]:
+        """
+        How many files it has open, and how many threads.
+        """
+        return [len(list(Path(f"/proc/{self.pid}/{what}").iterdir())) for what in ("fd", "task")]
 
     async def test_shutdown_is_answered(self) -> None:
         """
