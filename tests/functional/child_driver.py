@@ -3,7 +3,7 @@
 A driver that runs a child process for each command, as those for tools do; for tests of stops alone.
 
 A machine is a file that holds ``on`` or ``off``.  The child says that it has
-begun by making ``FILE.begun``, takes its time, and then writes the file.
+begun by writing its environment to ``FILE.begun``, takes its time, and then writes the file.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from powercoord.interfaces import Capabilities, IOperation, IPowerDriver
 from powercoord.model import Boot, Command, PowerState, Target
 from powercoord.settings import setting
 
-SCRIPT = 'touch "$1.begun"; sleep "$2"; printf %s "$3" > "$1"'
+SCRIPT = 'env > "$1.begun"; sleep "$2"; printf %s "$3" > "$1"'
 ENTRY_POINTS = "[powercoord.drivers]\nchild = tests.functional.child_driver:ChildDriver\n"
 
 

@@ -130,15 +130,27 @@ class NotifySocketTests(SocketCase):
         self.assertEqual([], self.clock.getDelayedCalls())
 
     def _fill(self, name: str) -> int:
+        """
+        Send until nobody can; one sender alone is stopped by its own buffer where the queue is long.
+        """
         count = 0
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
-            other.setblocking(False)
-            while True:
-                try:
-                    other.sendto(b"x", name)
-                except BlockingIOError:
-                    return count
-                count += 1
+        while True:
+            sent = self._send_all(name)
+            if not sent:
+                return count
+            count += sent
+
+    def _send_all(self, name: str) -> int:
+        other = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(other.close)
+        other.setblocking(False)
+        count = 0
+        while True:
+            try:
+                other.sendto(b"x", name)
+            except BlockingIOError:
+                return count
+            count += 1
 
 
 class Greeting(Protocol):
