@@ -107,7 +107,7 @@ def _nothing() -> None:
     """
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Course:
     """
     One stop.

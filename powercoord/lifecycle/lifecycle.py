@@ -44,7 +44,7 @@ class Forced:
 
 
 @implementer(ILifecycle)
-@define(eq=False)
+@define(eq=False, repr=False)
 class Lifecycle:
     """
     The one state machine of the service.

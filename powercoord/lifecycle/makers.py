@@ -13,7 +13,7 @@ from twisted.logger import Logger
 _log = Logger(namespace="powercoord.lifecycle")
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class _Maker:
     name: str
     start: Callable[[], object]
@@ -21,7 +21,7 @@ class _Maker:
     running: bool = False
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class WorkMakers:
     """
     Timers that make work: periodic reads, enforced wants, and their like.

@@ -38,7 +38,7 @@ class Step:
     hurried: float = 0.1
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Pace:
     """
     How long the steps of one stop may take.

@@ -28,7 +28,7 @@ from powercoord.registry.audience import Audience
 _log = Logger(namespace="powercoord.lifecycle")
 
 
-@define(eq=False, slots=False)
+@define(eq=False, repr=False, slots=False)
 class Coordinator(Service):
     """
     A registry with its doors, drivers and journal, from start to stop.

@@ -61,7 +61,7 @@ class Meaning(Enum):
         return {Meaning.END_NOW: EX_SIGINT, Meaning.END_NOW_TOO: EX_SIGTERM}.get(self)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Counting:
     """
     What each signal means after those before it.
@@ -87,7 +87,7 @@ class Counting:
         return Meaning.END_NOW if number == signal.SIGINT else Meaning.END_NOW_TOO
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Signals:
     """
     The signals of this process.

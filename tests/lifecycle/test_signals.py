@@ -161,6 +161,12 @@ class SignalsTests(SynchronousTestCase):
 
         self.assertEqual([(3.0, 143)], self.insisted)
 
+    def test_name(self) -> None:
+        """
+        Its name says nothing of what hangs on it: Python formats signal handlers whenever a child is born.
+        """
+        self.assertLess(len(repr(self.signals)), 100)
+
     def test_reload(self) -> None:
         """
         SIGHUP reloads; a reload that raises is logged and stops nothing.
