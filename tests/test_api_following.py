@@ -232,6 +232,18 @@ class FollowingTests(SynchronousTestCase):
         self.assertEqual(list(range(1, numbers[-1] + 1)), numbers)
         self.assertEqual(3, self.peer.kinds().count("accepted"))
 
+    def test_goodbye_at_once(self) -> None:
+        """
+        What happened in the very moment in which a coordinator goes away is told, too.
+        """
+        self.call(x.Subscribe)
+        self.it.world.want(Verb.ON, "n1")
+        closing = self.it.reception.close("bye")
+        self.it.carry()
+
+        self.successResultOf(closing)
+        self.assertEqual(["accepted"], self.peer.kinds())
+
     def test_goodbye_to_a_slow_one(self) -> None:
         """
         A subscriber that takes nothing does not keep a coordinator from going.

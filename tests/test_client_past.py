@@ -19,6 +19,7 @@ from powercoord.model import CancelResult, Disposition, Done, Goal, How, PowerSt
 from powercoord.stages import Source, Stage
 from tests.amp_world import AmpWorld, connect
 from tests.fake_lifecycle import FakeLifecycle
+from tests.registry.world import World
 from tests.test_api_past import WANTED, Around
 
 ON = Done(How.COMMANDED, PowerState.ON)
@@ -203,6 +204,34 @@ class WatchTests(PastCase):
         self.assertEqual(0, watch.cursor)
         self.successResultOf(Deferred.fromCoroutine(watch.__anext__()))
         self.assertEqual(1, watch.cursor)
+
+
+class InterruptedTests(PastCase):
+    def test_goes_on(self) -> None:
+        """
+        Who asks a coordinator that is stopping about an interrupted request goes on waiting for its real end.
+        """
+        self.it.world.machine("n1").latency = 30.0
+        on = self.client.on("n1")
+        self.it.turn(1)
+        self.it.world.registry.stop("the coordinator stopped")
+        self.it.turn(1)
+        self.it.cut()
+        self.it.turn(2)
+        self.assertNoResult(on)
+        again = self.client.on("n1", request_id="c1-1")
+        self.it.turn(2)
+        self.assertNoResult(again)
+
+        successor = World(3)
+        self.it.restart(successor.registry)
+        self.it.cut()
+        self.it.turn(1)
+        for _ in range(20):
+            successor.clock.advance(0.1)
+            self.it.carry()
+        self.assertEqual(ON, self.result(on))
+        self.assertEqual(ON, self.result(again))
 
 
 class HistoryTests(PastCase):

@@ -24,7 +24,7 @@ from powercoord.api.wire import Link
 from powercoord.client.errors import ClientClosed, Unreachable
 from powercoord.client.lifeline import Lifeline
 from powercoord.client.line import Line, Outfit
-from powercoord.client.outcomes import Fate, Outcomes
+from powercoord.client.outcomes import Fate, Outcomes, is_end
 from powercoord.client.reading import Looker
 from powercoord.client.results import Accepted, Answer
 from powercoord.client.submitting import Submitter
@@ -205,7 +205,7 @@ class Connected:
     def _marked(self, answer: Answer, fate: Fate) -> Answer:
         if not isinstance(answer, Accepted):
             return answer
-        if answer.outcome is not None and fate.outcome is None:
+        if answer.outcome is not None and is_end(answer.outcome) and fate.outcome is None:
             self._outcomes.settle(fate, answer.outcome)
         return evolve(answer, fate=fate)
 

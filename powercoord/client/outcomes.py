@@ -19,9 +19,16 @@ from twisted.logger import Logger
 
 from powercoord.client.results import Answer, Refused
 from powercoord.forms import outcome_from
-from powercoord.model import Outcome, Request, Unknown
+from powercoord.model import Interrupted, Outcome, Request, Unknown
 
 AGAIN = 200
+
+
+def is_end(outcome: Outcome) -> bool:
+    """
+    Whether nothing comes after it: what a stop interrupted goes on after the restart, and is asked for then.
+    """
+    return not isinstance(outcome, Interrupted)
 
 
 @define(eq=False, weakref_slot=True)
@@ -141,5 +148,5 @@ class Outcomes:
             return
         if isinstance(answer, Refused):
             self.settle(fate, Unknown(f"the coordinator knows nothing of it any more: {answer.error}"))
-        elif answer.outcome is not None:
+        elif answer.outcome is not None and is_end(answer.outcome):
             self.settle(fate, answer.outcome)
