@@ -4,11 +4,12 @@ The course of a stop: its steps, their limits, and how it went in the end.
 
 # Note [Order of a stop]
 
-Refuse new work and announce it, stay for as long as a load balancer needs to
-notice, close the listeners, see that nothing makes work by itself, wait for
-the actions, end those that are left, let answers leave and close connections,
-close the drivers' sessions, and last the journal, which all of these may
-still write to.
+New work is refused, and that announced, as soon as a stop is asked for: who
+watches the lifecycle sees to it.  Then: put off what has not begun, stay for
+as long as a load balancer needs to notice, close the listeners, see that
+nothing makes work by itself, wait for the actions, end those that are left,
+let answers leave and close connections, close the drivers' sessions, and last
+the journal, which all of these may still write to.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from math import inf
 
 from attrs import define, field, frozen
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
@@ -29,7 +30,7 @@ from powercoord.errors import NoSuchAction
 from powercoord.interfaces import IDoor, IPowerDriver
 from powercoord.lifecycle.exiting import EX_TEMPORARY
 from powercoord.lifecycle.lifecycle import Lifecycle
-from powercoord.lifecycle.pace import Step
+from powercoord.lifecycle.pace import Pace, Step
 from powercoord.model import CancelResult, Phase
 from powercoord.registry import Registry
 
@@ -37,16 +38,17 @@ _log = Logger(namespace="powercoord.lifecycle")
 
 # What the steps beside the two waits may take, in seconds, when somebody is stuck.  The limit of a service
 # manager should leave room for them: see BEYOND_GRACE.
-_STARTING = 1.0
-_LISTENER = 0.5
-_PUTTING_OFF = 1.0
-_ENDING = 3.0
+_STARTING = 0.5
+_PUTTING_OFF = 0.5
+_LISTENER = 0.25
+_ENDING = 2.5
 _DOOR = 4.5
 _DRIVERS = 1.0
 _JOURNAL = 3.0
+_ALL_AFTER_THE_WAIT = 6.5
 BEYOND_GRACE = 10.0
 """
-How much longer than its grace a stop may take, in seconds, when all that can be stuck is.
+How much longer than lameduck and grace a stop may take, in seconds, when all that can be stuck is.
 """
 
 
@@ -120,10 +122,11 @@ class Course:
     _drivers: Sequence[IPowerDriver]
     _journal: IJournal
     _plan: StopPlan
-    _announce: Sequence[Step]
+    _pace: Pace
     _companions: Sequence[Companion]
     _left: int = field(default=0, init=False)
     _put_off_ids: set[str] = field(factory=set, init=False)
+    _late: IDelayedCall | None = field(default=None, init=False)
     _unsubscribe: Callable[[], None] = field(default=_nothing, init=False)
 
     def steps(self, starting: Deferred[None] | None) -> list[Step]:
@@ -136,7 +139,6 @@ class Course:
         return [
             *([Step("give up starting", lambda: _over(starting), _STARTING)] if starting is not None else []),
             Step("put off what has not begun", self._put_off, _PUTTING_OFF if self._plan.put_off else 0, 0),
-            *self._announce,
             Step("stay for others to notice", self._linger, inf if self._plan.lameduck else 0, 0),
             *(Step(f"stop accepting at {door.name}", door.stop_accepting, _LISTENER) for door in doors),
             Step("end what makes work", self._end_makers),
@@ -159,6 +161,13 @@ class Course:
             word = "cancelled" if self._cancels else "interrupted"
             return EX_TEMPORARY, f"stopped at the deadline of {self._plan.grace:g} s: {self._fate(word)}"
         return 0, f"stopped: {self._fate('')}"
+
+    def over(self) -> None:
+        """
+        All steps were taken.
+        """
+        if self._late is not None and self._late.active():
+            self._late.cancel()
 
     def _fate(self, word: str) -> str:
         put_off = len(self._put_off_ids)
@@ -189,6 +198,7 @@ class Course:
         await self._registry.idle()
 
     async def _end_actions(self) -> None:
+        self._late = self._clock.callLater(_ALL_AFTER_THE_WAIT, self._pace.hurry)
         self._unsubscribe()
         self._left = self._lifecycle.pending
         self._lifecycle.closing()

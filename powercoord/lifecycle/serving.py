@@ -20,7 +20,7 @@ from powercoord.interfaces import IDoor, IPowerDriver
 from powercoord.lifecycle.course import Companion, Course, StopPlan
 from powercoord.lifecycle.exiting import EX_UNAVAILABLE
 from powercoord.lifecycle.lifecycle import Lifecycle
-from powercoord.lifecycle.pace import Pace, Step, take_in_order
+from powercoord.lifecycle.pace import Pace, take_in_order
 from powercoord.lifecycle.signals import Signals
 from powercoord.registry import Registry
 from powercoord.registry.audience import Audience
@@ -38,7 +38,6 @@ class Coordinator(Service):
 
     :param companions: started before anything else, stopped in the reverse order
         when all else is over.
-    :param announce: what tells the world of a stop, before anything closes.
     :param ended: called once with the exit code, when all is over.
     :param tell: says a line to whoever started the process.
     """
@@ -53,7 +52,6 @@ class Coordinator(Service):
     _ended: Callable[[int], None]
     _tell: Callable[[str], None]
     _signals: Signals | None = None
-    _announce: Sequence[Step] = ()
     _companions: Sequence[Companion] = ()
     ready: Deferred[None] = field(factory=Deferred, init=False)
     _pace: Pace = field(init=False)
@@ -74,7 +72,7 @@ class Coordinator(Service):
             self._drivers,
             self._journal,
             self._plan,
-            self._announce,
+            self._pace,
             self._companions,
         )
         self.lifecycle.watch(self._changed)
@@ -165,6 +163,7 @@ class Coordinator(Service):
             _log.info("{line}; exit code {code}", line=line, code=code)
             if code:
                 self._tell(line)
+        self._course.over()
         self._over = True
         self._ended(code)
         self._waiting.tell(None)

@@ -21,10 +21,9 @@ from powercoord.durable import Recovered
 from powercoord.entries import Entered
 from powercoord.errors import Draining, JournalUnavailable
 from powercoord.interfaces import IDoor
-from powercoord.lifecycle.course import AtDeadline, Companion, StopPlan
+from powercoord.lifecycle.course import BEYOND_GRACE, AtDeadline, Companion, StopPlan
 from powercoord.lifecycle.lifecycle import Lifecycle
 from powercoord.lifecycle.makers import WorkMakers
-from powercoord.lifecycle.pace import Step
 from powercoord.lifecycle.record import DrainRecord
 from powercoord.lifecycle.serving import Coordinator
 from powercoord.model import Cancelled, Done, Interrupted, Phase, Policy, Verb
@@ -175,6 +174,7 @@ class CoordinatorCase(SynchronousTestCase):
             DrainRecord(self.folder / "drain"),
             self.makers,
         )
+        self.lifecycle.watch(self.announce)
         self.told: list[str] = []
         self.coordinator = Coordinator(
             self.world.clock,
@@ -186,9 +186,15 @@ class CoordinatorCase(SynchronousTestCase):
             StopPlan(**plan),
             lambda code: self.events.list.append(f"ended {code}"),
             self.told.append,
-            announce=[Step("announce", lambda: self.events.take("announce"), 1.0)],
             companions=[Companion("companion", lambda: None, lambda: self.events.note("stop companion"))],
         )
+
+    def announce(self) -> None:
+        """
+        Tell the world of a stop, once.
+        """
+        if self.lifecycle.stop_requested and "announce" not in self.events.list:
+            self.events.note("announce")
 
     def start(self) -> None:
         """
@@ -292,7 +298,7 @@ class StartTests(CoordinatorCase):
         self.make(fault=lambda: waiting)
         self.coordinator.startService()
         self.lifecycle.stop("SIGTERM")
-        self.world.turn(0.5)
+        self.world.turn(0.3)
         self.assertNotIn("close journal", self.events.list)
         waiting.callback(Recovered())
         self.world.turn(0.1)
@@ -354,13 +360,28 @@ class StopTests(CoordinatorCase):
         """
         Whichever step never ends, all others have their turn, within seconds.
         """
-        for event in ("announce", *STOP[2:4], *STOP[5:9]):
+        for event in (*STOP[2:4], *STOP[5:9]):
             self.make()
             self.start()
             self.events.stuck.add(event)
             self.lifecycle.stop("SIGTERM")
             expected = [each for each in STOP if each != "answered"]
             self.assertEqual(expected, self.events_after(5), event)
+
+    def test_all_stuck(self) -> None:
+        """
+        With everything stuck that can be, it ends ten seconds after the grace, and its journal had its turn.
+        """
+        self.make(grace=1)
+        self.start()
+        self.world.machine().faults.append(Fault.DEAF)
+        self.world.want(Verb.ON)
+        self.world.turn(0.1)
+        self.events.stuck.update(STOP[2:4], STOP[5:9])
+        self.lifecycle.stop("SIGTERM")
+        self.world.turn(1 + BEYOND_GRACE)
+
+        self.assertEqual(["close journal", "stop companion", "ended 75"], self.events.list[-3:])
 
     def test_idle(self) -> None:
         """
