@@ -233,7 +233,7 @@ class AskedTests(AgentCase):
         """
         self.make()
         self.open()
-        slow, _ = self.ask()
+        slow, late = self.ask()
         _, quick = self.ask()
         quick.connectionLost()
         self.reactor.advance(1.9)
@@ -241,6 +241,7 @@ class AskedTests(AgentCase):
         self.reactor.advance(0.2)
 
         self.assertTrue(slow.aborted)
+        late.connectionLost()
         self.assertEqual([], self.reactor.getDelayedCalls())
 
     def test_flood(self) -> None:

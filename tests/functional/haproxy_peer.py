@@ -39,7 +39,7 @@ defaults
     timeout connect 1s
     timeout client 1h
     timeout server 1h
-    timeout check 1s
+    timeout check {patience}s
 
 frontend amp
     bind "127.0.0.1:{front}"
@@ -111,6 +111,7 @@ class HAProxy(ProcessProtocol):
     _servers: Sequence[Server]
     inter: int = 200
     check: str = ""
+    patience: int = 1
     folder: Path = field(factory=lambda: Path(tempfile.mkdtemp(prefix="haproxy-")), init=False)
     front: int = field(factory=free_port, init=False)
     output: bytes = field(default=b"", init=False)
@@ -125,7 +126,12 @@ class HAProxy(ProcessProtocol):
             SERVER.format(name=it.name, port=it.port, agent=it.agent, more=it.more) for it in self._servers
         )
         text = CONFIGURATION.format(
-            folder=self.folder, front=self.front, inter=self.inter, check=self.check, servers=servers
+            folder=self.folder,
+            front=self.front,
+            inter=self.inter,
+            patience=self.patience,
+            check=self.check,
+            servers=servers,
         )
         path = self.folder / "haproxy.cfg"
         path.write_text(text)
@@ -157,6 +163,13 @@ class HAProxy(ProcessProtocol):
         It is over.
         """
         self.ended.callback(None)
+
+    def changes(self) -> str:
+        """
+        What its log says of the servers.
+        """
+        lines = self.output.decode().splitlines()
+        return "\n".join(line for line in lines if "Server pc/" in line and "remains" not in line)
 
     async def say(self, command: str) -> str:
         """

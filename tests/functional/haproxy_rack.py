@@ -95,7 +95,7 @@ class Rack:
     fleet: int
     count: int
     grace: float = 60.0
-    lameduck: float = 1.0
+    lameduck: float = 2.0
     hold: bool = False
     starting: int = 1_000
     folder: Path = field(factory=lambda: Path(tempfile.mkdtemp(prefix="rack-")), init=False)
