@@ -30,6 +30,7 @@ MOMENTS = (0, 20, 50, 100, 200, 400, 800, 1600)
 #: Where around one append to die, but for the moments while it is written, of which each append gets one.
 PLACES = (
     (When.BEFORE, 0),
+    (When.HELD, 30),
     (When.STATEMENT, 1),
     (When.STATEMENT, 3),
     (When.DURABLE, 0),

@@ -91,9 +91,8 @@ class Long:
             for number in range(1, len(verdict.appends) + 1)
             for failpoint in around(number)
         ]
-        what = (
-            f"{sum(len(each.appends) for each in counted)} appends of {len(STORIES)} stories, 6 places each"
-        )
+        appends = sum(len(each.appends) for each in counted)
+        what = f"{appends} appends of {len(STORIES)} stories, seven places each"
         return self._figures(what, began, await self._deaths.each(plans))
 
     async def together(self) -> Figures:

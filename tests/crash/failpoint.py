@@ -25,21 +25,26 @@ from powercoord.entries import Accepted, Answered, Entered, Entry, Followed, Obs
 
 Die = Callable[[], None]
 
+#: Seconds: enough for answers and commands to leave.
+SOON = 0.002
+
 
 class When(Enum):
     """
     Where in the life of one append the process ends.
 
     ``BEFORE``: nothing of it was handed on.
+    ``HELD``: the same, but it lives on for ``detail`` milliseconds, in which nothing becomes durable.
     ``STATEMENT``: SQLite has begun the statement or trigger of the number ``detail``.
     ``WRITING``: ``detail`` microseconds after it has begun the first.
     ``DURABLE``: it is on the disk, and nobody has heard.
-    ``ANSWERED``: all who wait have heard, and what they did at once has left.
+    ``ANSWERED``: two milliseconds later, when all who wait have heard, and what they did at once has left.
     ``SYSCALL``: not at an append, but at the system call of that number that changes a file of the journal;
     ``detail`` 0: before it, 1: when half of it is written, 2: after it (see calls.c).
     """
 
     BEFORE = "before"
+    HELD = "held"
     STATEMENT = "statement"
     WRITING = "writing"
     SYSCALL = "syscall"
@@ -53,7 +58,7 @@ class Failpoint:
     At which append to die: the one with the number ``at``, or the first that has an entry whose label
     is ``label`` or begins with it.
 
-    :param detail: which statement, or how many microseconds.
+    :param detail: which statement, or how long.
     """
 
     when: When
@@ -162,6 +167,7 @@ class FailingJournal:
     _note: Callable[[str], None]
     _die: Die
     _count: int = field(default=0, init=False)
+    _held: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         directlyProvides(self, providedBy(self._inner))
@@ -177,6 +183,8 @@ class FailingJournal:
         labels = [label(entry) for entry in entries]
         self._note(f"{self._count} {' | '.join(labels)}")
         due = self._failpoint is not None and self._failpoint.matches(self._count, labels)
+        if self._held:
+            return Deferred()
         return self._append_and_die(entries) if due else self._inner.append(entries)
 
     def _append_and_die(self, entries: Sequence[Entry]) -> Deferred[int]:
@@ -185,12 +193,16 @@ class FailingJournal:
         self._note(f"{self._count} dies {failpoint}")
         if failpoint.when is When.BEFORE:
             self._die()
+        if failpoint.when is When.HELD:
+            self._held = True
+            self._clock.callLater(failpoint.detail / 1e3, self._die)
+            return Deferred()
         if failpoint.when in (When.STATEMENT, When.WRITING):
             self._statements.arm(failpoint)
         appended: Deferred[int] = self._inner.append(entries)
         if failpoint.when is When.ANSWERED:
             # This callback is added before those of whoever waits, so it only sets the time.
-            appended.addCallback(lambda number: (self._clock.callLater(0, self._die), number)[1])
+            appended.addCallback(lambda number: (self._clock.callLater(SOON, self._die), number)[1])
         else:
             appended.addCallback(lambda number: (self._die(), number)[1])
         return appended

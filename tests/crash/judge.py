@@ -59,7 +59,7 @@ class Evidence:
 
     :param entries: the whole journal, in order.
     :param recovered: what a registry would begin with now.
-    :param heard: the request ids of which the client heard "accepted".
+    :param heard: of which request ids the client heard "accepted", and by which action.
     :param outcomes: how the client was told that each of its requests ended.
     :param healthy: whether every BMC answered everything in time, so that nothing has an excuse to fail.
     """
@@ -67,7 +67,7 @@ class Evidence:
     entries: Sequence[Entry]
     recovered: Recovered
     witnesses: Mapping[str, Witness]
-    heard: frozenset[str]
+    heard: Mapping[str, str]
     outcomes: Mapping[str, Outcome]
     healthy: bool = True
 
@@ -124,6 +124,7 @@ def complaints(evidence: Evidence) -> list[str]:
     """
     actions = deeds(evidence.entries)
     return [
+        *_nothing_lost(evidence),
         *_each_once(evidence),
         *_nothing_left(evidence, actions),
         *_told_the_truth(evidence),
@@ -135,12 +136,17 @@ def complaints(evidence: Evidence) -> list[str]:
     ]
 
 
+def _nothing_lost(evidence: Evidence) -> Iterator[str]:
+    begun = {e.request.request_id: e.action for e in evidence.entries if isinstance(e, Accepted)}
+    for name, action in evidence.heard.items():
+        if begun.get(name) != action:
+            yield f"{name} was heard to be accepted by {action}, and the journal knows {begun.get(name)}"
+
+
 def _each_once(evidence: Evidence) -> Iterator[str]:
     accepted = Counter(e.request.request_id for e in evidence.entries if isinstance(e, Accepted))
     answered = Counter(e.request_id for e in evidence.entries if isinstance(e, Answered))
     ended = Counter(e.action for e in evidence.entries if isinstance(e, Ended))
-    for name in sorted(evidence.heard - accepted.keys()):
-        yield f"{name} was heard to be accepted, and the journal does not know it"
     for name, count in accepted.items():
         if count != 1:
             yield f"{name} was accepted {count} times"

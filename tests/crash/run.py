@@ -137,7 +137,7 @@ async def play(
         entries=journal.entries,
         recovered=journal.recovered,
         witnesses=machines.witnesses(),
-        heard=frozenset(caller.heard),
+        heard={name: answer.action for name, answer in caller.heard.items()},
         outcomes=caller.outcomes,
     )
     found += [*caller.refusals, *complaints(evidence), *journal.integrity, *_about_lives(coordinator)]

@@ -17,7 +17,7 @@ from zope.interface import implementer
 from powercoord.durable import IJournal
 from powercoord.entries import Entered, Entry
 from powercoord.model import Phase
-from tests.crash.failpoint import FailingJournal, Failpoint, Statements, When
+from tests.crash.failpoint import SOON, FailingJournal, Failpoint, Statements, When
 
 
 class Died(Exception):
@@ -65,6 +65,19 @@ class FailingJournalTests(SynchronousTestCase):
         self.assertRaises(Died, journal.append, [sent("on")])
         self.assertEqual(1, len(self.inner.appended))
 
+    def test_held(self) -> None:
+        """
+        Nothing more becomes durable, and it dies a while later.
+        """
+        journal = self.journal(Failpoint(when=When.HELD, at=1, detail=50))
+        waiting = [journal.append([sent("off")]), journal.append([sent("on")])]
+        self.clock.advance(0.04)
+
+        self.assertEqual(([], []), (self.inner.appended, self.deaths))
+        for each in waiting:
+            self.assertNoResult(each)
+        self.assertRaises(Died, self.clock.advance, 0.02)
+
     def test_durable(self) -> None:
         """
         The disk has it, and who waits has not heard.
@@ -79,7 +92,7 @@ class FailingJournalTests(SynchronousTestCase):
 
     def test_answered(self) -> None:
         """
-        Who waits has heard, and has had the rest of the reactor's turn.
+        Who waits has heard, and has had a moment to act on it.
         """
         heard: list[int] = []
         journal = self.journal(Failpoint(when=When.ANSWERED, at=1))
@@ -87,7 +100,7 @@ class FailingJournalTests(SynchronousTestCase):
         self.inner.appended[0].callback(1)
 
         self.assertEqual(([1], []), (heard, self.deaths))
-        self.assertRaises(Died, self.clock.advance, 0)
+        self.assertRaises(Died, self.clock.advance, SOON)
 
     def test_statement(self) -> None:
         """

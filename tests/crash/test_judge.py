@@ -81,7 +81,7 @@ class JudgeTests(SynchronousTestCase):
             entries=story(verb, outcome),
             recovered=Recovered(wanted={} if verb is Verb.RESET else wanted, seen={"n1": Seen(START, state)}),
             witnesses={"n1": Witness(goal is Goal.OFF, received(*sent), goal is Goal.ON)},
-            heard=frozenset({"r0"}),
+            heard={"r0": "a0"},
             outcomes={"r0": outcome},
         )
 
@@ -123,9 +123,10 @@ class JudgeTests(SynchronousTestCase):
         """
         It misses what was said to be accepted and is not in the journal.
         """
-        evidence = evolve(self.evidence(Verb.OFF, (2, "off")), heard=frozenset({"r0", "r1"}))
+        evidence = evolve(self.evidence(Verb.OFF, (2, "off")), heard={"r0": "a0", "r1": "a1"})
 
-        self.assertComplains("r1 was heard to be accepted", evidence)
+        self.assertComplains("r1 was heard to be accepted by a1, and the journal knows None", evidence)
+        self.assertComplains("r0 was heard to be accepted by a9", evolve(evidence, heard={"r0": "a9"}))
 
     def test_outstanding(self) -> None:
         """

@@ -111,6 +111,16 @@ class PhaseTests(CrashCase):
         self.assertEqual([], [str(death.failpoints[0]) for death in found if not death.reached])
         return found
 
+    async def test_not_yet_durable(self) -> None:
+        """
+        As long as it is not on the disk, no caller hears "accepted" and no BMC hears a command.
+        """
+        table = [*QUEUED, *SENT]
+        found = await self.all_die(
+            [([story], [Failpoint(when=When.HELD, label=label, detail=50)]) for story, label in table]
+        )
+        self.assertEqual([], [str(death.failpoints[0]) for death in found if not death.reached])
+
     async def test_queued(self) -> None:
         """
         What was accepted and not begun is done after the restart.
