@@ -257,12 +257,16 @@ def most_starting(entries: Sequence[Entry], member: Callable[[str], bool], settl
     return most
 
 
-def unbalanced(entries: Sequence[Entry]) -> list[str]:
+def unbalanced(entries: Sequence[Entry], *, went_on: bool = False) -> list[str]:
     """
     Requests without exactly one answer, and actions without exactly one end; interrupted ones have none.
+
+    :param went_on: whether what was interrupted has gone on.
     """
     accepted = [entry for entry in entries if isinstance(entry, Accepted)]
     interrupted = {e.action for e in entries if isinstance(e, Entered) and e.phase is Phase.INTERRUPTED}
+    if went_on:
+        interrupted = set()
     doing = {entry.request.request_id: entry.action for entry in accepted}
     doing |= {entry.request_id: entry.action for entry in entries if isinstance(entry, Followed)}
     answers = Counter(entry.request_id for entry in entries if isinstance(entry, Answered))

@@ -35,7 +35,7 @@ class FixedRoster:
     The nodes a test names.
     """
 
-    nodes: Mapping[str, Node]
+    nodes: dict[str, Node]
 
     def find(self, name: str) -> Node:
         """
@@ -84,6 +84,7 @@ class ListJournal:
     ever_failed: bool = field(default=False, init=False)
     trouble: str | None = field(default=None, init=False)
     begins_with: Recovered = field(factory=Recovered)
+    known: set[str] = field(factory=set)
     held: list[tuple[Deferred[int], Sequence[Entry]]] = field(factory=list, init=False)
 
     def open(self) -> Deferred[Recovered]:
@@ -94,9 +95,9 @@ class ListJournal:
 
     def may_know(self, request_id: str) -> bool:
         """
-        Only what the registry keeps in memory is known.
+        Only what a test says, beyond what the registry keeps in memory.
         """
-        return False
+        return request_id in self.known
 
     def append(self, entries: Sequence[Entry]) -> Deferred[int]:
         """
@@ -156,25 +157,35 @@ class World:
     shared_endpoint: bool = False
     endpoint_limit: int = 1
     clock: Clock = field(factory=Clock)
+    history: Any = None
     make_driver: Callable[[Clock], FakeDriver] = FakeDriver
     driver: FakeDriver = field(init=False)
     journal: ListJournal = field(factory=ListJournal, init=False)
     registry: Registry = field(init=False)
+    roster: FixedRoster = field(init=False)
     _ids: count[int] = field(factory=lambda: count(1), init=False)
 
     def __attrs_post_init__(self) -> None:
         self.driver = self.make_driver(self.clock)
         action_ids = count(1)
+        self.roster = FixedRoster({name: self.node(name) for name in self.names()})
         self.registry = build_registry(
             clock=self.clock,
-            now=lambda: _START + timedelta(seconds=self.clock.seconds()),
+            now=self.now,
             new_id=lambda: f"a{next(action_ids)}",
             jitter=lambda pause: pause,
-            roster=FixedRoster({name: self.node(name) for name in self.names()}),
+            roster=self.roster,
             drivers={"fake": self.driver},
             journal=self.journal,
+            history=self.history,
             limits=Limits(fleet=self.fleet, groups=self.groups, endpoints={"fake": self.endpoint_limit}),
         )
+
+    def now(self) -> datetime:
+        """
+        The wall clock.
+        """
+        return _START + timedelta(seconds=self.clock.seconds())
 
     def names(self) -> list[str]:
         """
