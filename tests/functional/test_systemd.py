@@ -32,7 +32,7 @@ class SystemdCase(TestCase):
     Asks a coordinator for something.
     """
 
-    timeout = 40
+    timeout = 120
     around: Surroundings
     client: Client
 
@@ -114,6 +114,8 @@ class StandInTests(SystemdCase):
         self.assertIn("PATH=", seen)
         for name in ("NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_"):
             self.assertNotIn(name, seen)
+        # The child must not outlive the folder that it writes to.
+        await service.stop()
 
     async def test_stopping_first(self) -> None:
         """
