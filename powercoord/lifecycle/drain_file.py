@@ -138,7 +138,7 @@ class DrainFile:
         by = f"file {self._path}"
         _log.info("{path} says {word}", path=self._path, word=said.word)
         if said.word in DRAINING:
-            self._lifecycle.start_drain(said.reason or f"{self._path} says {said.word}", by, Source.FILE)
+            self._lifecycle.start_drain(said.reason or f"the drain file says {said.word}", by, Source.FILE)
         else:
             self._lifecycle.resume(by, Source.FILE)
 

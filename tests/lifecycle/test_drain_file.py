@@ -115,7 +115,7 @@ class DrainFileTests(SynchronousTestCase):
         by = f"file {self.path}"
         self.assertEqual(
             [
-                ("drain", f"{self.path} says drain", by, "file"),
+                ("drain", "the drain file says drain", by, "file"),
                 ("drain", "new disks", by, "file"),
                 ("resume", by, "file"),
             ],
