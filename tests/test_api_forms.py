@@ -15,7 +15,19 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from powercoord import entries as e
 from powercoord.api.arguments import dump
-from powercoord.api.forms import MAX_WAITERS, action_form, action_from, node_form
+from powercoord.api.forms import (
+    MAX_WAITERS,
+    action_form,
+    action_from,
+    node_form,
+    numbered_form,
+    numbered_from,
+    record_form,
+    record_from,
+    wanted_form,
+    wanted_from,
+)
+from powercoord.durable import Numbered, Record
 from powercoord.forms import (
     boot_from,
     boot_text,
@@ -34,6 +46,7 @@ from powercoord.model import (
     Disposition,
     Done,
     Failed,
+    Goal,
     How,
     Interrupted,
     Node,
@@ -47,6 +60,7 @@ from powercoord.model import (
     Unknown,
     Verb,
     Wait,
+    Wanted,
 )
 from powercoord.views import ActionView, NodeView
 from tests.hypothesis_notes import HypothesisNotes
@@ -106,6 +120,29 @@ entries = st.one_of(
     st.builds(e.Ended, times, words, words, outcomes),
     st.builds(e.Answered, times, words, words, words, outcomes),
     st.builds(e.Observed, times, words, st.builds(Observation, st.sampled_from(PowerState), text=texts)),
+    st.builds(e.Drifted, times, words, st.sampled_from(Goal), st.sampled_from(PowerState)),
+    st.builds(e.Resolved, times, words, words, words, texts),
+)
+wanted = st.builds(
+    Wanted,
+    goal=st.sampled_from(Goal),
+    since=times,
+    action=words,
+    request_id=words,
+    requester=texts,
+    door=texts,
+    sequence=st.none() | st.integers(0, 2**62),
+    escalate=st.booleans(),
+)
+records = st.builds(
+    Record,
+    number=st.integers(1, 2**62),
+    at=times,
+    request=requests,
+    action=words,
+    disposition=st.sampled_from(Disposition),
+    answered=st.none() | times,
+    outcome=st.none() | outcomes,
 )
 
 
@@ -148,6 +185,27 @@ class RoundTripTests(HypothesisNotes, SynchronousTestCase):
         An entry of any kind is read back as it was.
         """
         self.assertEqual(entry, event_from(travelled(event_form(entry))))
+
+    @given(wanted)
+    def test_wanted(self, power: Wanted) -> None:
+        """
+        What is wanted of a node is read back as it was.
+        """
+        self.assertEqual(power, wanted_from(travelled(wanted_form(power))))
+
+    @given(records)
+    def test_record(self, record: Record) -> None:
+        """
+        A request of the past is read back as it was, answered or not.
+        """
+        self.assertEqual(record, record_from(travelled(record_form(record))))
+
+    @given(st.builds(Numbered, st.integers(1, 2**62), entries))
+    def test_numbered(self, numbered: Numbered) -> None:
+        """
+        An entry keeps its number.
+        """
+        self.assertEqual(numbered, numbered_from(travelled(numbered_form(numbered))))
 
 
 class FormTests(SynchronousTestCase):

@@ -114,7 +114,12 @@ def wanted_form(wanted: Wanted) -> Form:
         "since": wanted.since.isoformat(),
         "action": wanted.action,
         "request_id": wanted.request_id,
-    } | _known(requester=wanted.requester or None, door=wanted.door or None, sequence=wanted.sequence)
+    } | _known(
+        requester=wanted.requester or None,
+        door=wanted.door or None,
+        sequence=wanted.sequence,
+        escalate=None if wanted.escalate else False,
+    )
 
 
 def wanted_from(form: Form) -> Wanted:
@@ -129,6 +134,7 @@ def wanted_from(form: Form) -> Wanted:
         requester=form.get("requester", ""),
         door=form.get("door", ""),
         sequence=form.get("sequence"),
+        escalate=form.get("escalate", True),
     )
 
 
