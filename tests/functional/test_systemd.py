@@ -371,6 +371,6 @@ class RealSystemdTests(SystemdCase):
 
 
 if RealSystemdTests.skip and os.environ.get("CI") == "true":
-    # There nothing may be skipped, and not every such machine lets us make namespaces; the stand-in runs anyway.
+    # There nothing may be skipped, and not every machine lets us make namespaces; the stand-in runs anyway.
     print(f"no tests with a real systemd: {RealSystemdTests.skip}")
     del RealSystemdTests
