@@ -69,6 +69,7 @@ class SqliteJournal:
     _trouble: str | None = field(default=None, init=False)
     _last: int = field(default=0, init=False)
     _open: bool = field(default=False, init=False)
+    _ended: bool = field(default=False, init=False)
     _begun: float | None = field(default=None, init=False)
     _waiting: list[_Append] = field(factory=list, init=False)
     _soon: IDelayedCall | None = field(default=None, init=False)
@@ -131,6 +132,8 @@ class SqliteJournal:
 
     async def _opened(self) -> Recovered:
         loaded: Loaded = await self._worker.do(self._store.open)
+        if self._ended:
+            raise JournalUnavailable("the journal was closed before it was open")
         self._known.load(loaded.known)
         self._last = loaded.recovered.newest
         self._open = True
@@ -139,6 +142,7 @@ class SqliteJournal:
 
     async def _closed(self) -> None:
         self._open = False
+        self._ended = True
         self._upkeep.stop()
         self._commit()
         try:

@@ -61,7 +61,7 @@ class Store:
         self._place.take()
         try:
             return self._begin_or_set_aside()
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, DamagedError) as error:
             self._let_go()
             raise unavailable(self._place.database, error) from error
         except BaseException:
@@ -133,6 +133,8 @@ class Store:
 
     def _reconnect(self) -> sqlite3.Connection:
         path = self._place.database
+        if not self._run:
+            raise JournalUnavailable(f"{path}: is not open")
         if not path.exists():
             raise JournalUnavailable(f"{path}: has gone; stop, put it back, and start again")
         connection = connect(path, self._open_file)
@@ -200,6 +202,7 @@ class Store:
 
     def _let_go(self) -> None:
         self._drop()
+        self._run = 0
         self._place.leave()
 
 

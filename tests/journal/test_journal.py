@@ -5,15 +5,19 @@ Numbers, batches and the order of things, on the reactor's side.
 
 from __future__ import annotations
 
+import os
 import sqlite3
+from pathlib import Path
 from typing import Any
 
 from zope.interface.verify import verifyObject
 
 from powercoord.durable import IHistory, IJournal, Recovered
 from powercoord.errors import JournalUnavailable
+from powercoord.journal.place import Place
+from powercoord.journal.store import Store
 from powercoord.model import Phase
-from tests.journal.world import JournalCase, accepted, answered, entered
+from tests.journal.world import JournalCase, accepted, answered, at, entered
 
 
 class AppendTests(JournalCase):
@@ -169,6 +173,87 @@ class AppendTests(JournalCase):
             ],
             rows.fetchall(),
         )
+
+
+class ClosingTests(JournalCase):
+    def test_while_opening(self) -> None:
+        """
+        One that is closed before it is open stays closed, and lets go of everything.
+        """
+        journal = self.world.journal()
+        self.world.worker.held = True
+        opened, closed = journal.open(), journal.close()
+        self.world.worker.run()
+        self.world.worker.run()
+
+        self.failureResultOf(opened, JournalUnavailable)
+        self.successResultOf(closed)
+        self.failureResultOf(journal.append([accepted()]), JournalUnavailable)
+        self.assertEqual([], self.world.clock.getDelayedCalls())
+        self.opened()
+
+    def test_twice(self) -> None:
+        """
+        To close it again does nothing.
+        """
+        self.opened()
+        self.successResultOf(self.journal.close())
+
+        self.successResultOf(self.journal.close())
+
+    def test_late_work(self) -> None:
+        """
+        What comes to the store after its end does not open the files again.
+        """
+        self.opened()
+        self.successResultOf(self.journal.close())
+        store = Store(Place(self.world.folder), self.world.now, "late")
+
+        self.assertRaises(JournalUnavailable, store.write, 1, "[]")
+        self.assertRaises(JournalUnavailable, store.probe)
+
+
+class RunTests(JournalCase):
+    def runs(self) -> list[tuple[object, ...]]:
+        return self.world.read("SELECT id, instance, pid, started, ended FROM run")
+
+    def test_run(self) -> None:
+        """
+        Each start notes who it is and since when, and each orderly end when it was.
+        """
+        self.opened()
+        begun = self.runs()
+        self.world.clock.advance(5)
+        self.again()
+
+        self.assertEqual([(1, "run-1", os.getpid(), at(0).isoformat(), None)], begun)
+        self.assertEqual(
+            [
+                (1, "run-1", os.getpid(), at(0).isoformat(), at(5).isoformat()),
+                (2, "run-2", os.getpid(), at(5).isoformat(), None),
+            ],
+            self.runs(),
+        )
+
+    def test_boot(self) -> None:
+        """
+        The machine's boot is noted, too, because ids of processes come again.
+        """
+        self.opened()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+        self.assertEqual([(boot,)], self.world.read("SELECT boot FROM run"))
+
+    def test_entries(self) -> None:
+        """
+        An entry belongs to the run that wrote it.
+        """
+        self.opened()
+        self.write(accepted())
+        self.again()
+        self.write(answered())
+
+        self.assertEqual([(1, 1), (2, 2)], self.world.read("SELECT number, run FROM entry"))
 
 
 class MayKnowTests(JournalCase):
