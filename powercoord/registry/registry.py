@@ -222,6 +222,7 @@ class Registry:
         What is known of a node has changed; called by the sightings.
         """
         self._world.write([Observed(self._world.now(), name, observation)]).addErrback(log_unwritten)
+        self.wants.saw(name)
 
     def idle(self) -> Deferred[None]:
         """

@@ -82,6 +82,24 @@ class DriftTests(RackCase):
         self.assertEqual([], world.journal.of(Drifted))
         self.assertEqual([], world.clock.getDelayedCalls())
 
+    def test_full_disk(self) -> None:
+        """
+        Drift that is seen while the journal cannot be written is told when it can.
+        """
+        world = self.world()
+        self.reach(world)
+        world.machine().on = False
+        world.journal.failing = OSError("the disk is full")
+        self.look(world)
+        world.turn(40)
+        world.journal.failing = None
+        self.flushLoggedErrors()
+        world.turn(40)
+
+        self.assertEqual(["n1"], [drifted.node for drifted in world.journal.of(Drifted)])
+        self.assertTrue(world.registry.view("n1").drifted)
+        self.assertEqual([], world.clock.getDelayedCalls())
+
     def test_cancelled(self) -> None:
         """
         Of a node whose action was cancelled nothing is wanted.
