@@ -76,7 +76,7 @@ def as_long_as_it_was(connection: sqlite3.Connection, path: Path) -> bool:
     """
     last = connection.execute("SELECT pages FROM run ORDER BY id DESC LIMIT 1").fetchone()
     (size,) = connection.execute("PRAGMA page_size").fetchone()
-    return last is None or path.stat().st_size == last[0] * size
+    return last is None or path.stat().st_size == (last[0] or 0) * size
 
 
 def _check_pair(path: Path) -> None:
