@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ class DrainRecord:
     """
 
     path: Path
+    _sync: Callable[[int], None] = os.fsync
 
     def load(self) -> Sequence[Drain]:
         """
@@ -68,7 +69,7 @@ class DrainRecord:
         else:
             self.path.unlink(missing_ok=True)
         if self.path.parent.is_dir():
-            _sync(self.path.parent)
+            self._sync_folder()
 
     def _replace(self, content: bytes) -> None:
         new = self.path.with_name(f"{self.path.name}.new")
@@ -76,16 +77,15 @@ class DrainRecord:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
             stream.flush()
-            os.fsync(stream.fileno())
+            self._sync(stream.fileno())
         new.replace(self.path)
 
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    def _sync_folder(self) -> None:
+        descriptor = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            self._sync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _plain(drain: Drain) -> dict[str, str]:

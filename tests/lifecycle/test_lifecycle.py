@@ -165,6 +165,34 @@ class StageTests(LifecycleCase):
 
         self.assertIs(Stage.DRAINED, self.lifecycle.stage)
 
+    def test_being_accepted_after_a_resume(self) -> None:
+        """
+        So is one that was asked for between two drains, while an action of before the first goes on.
+        """
+        self.serve()
+        self.slow(2)
+        self.drain()
+        self.lifecycle.resume("eve", COMMAND)
+        self.world.journal.hold = True
+        ticket = self.world.ask(Verb.ON, "n2")
+        self.drain()
+        while len(self.world.journal.held) < 2:
+            self.world.clock.advance(0.1)
+        written, *others = self.world.journal.held
+        self.world.journal.held = others
+        self.world.journal.release()
+        while self.lifecycle.pending:
+            self.world.journal.release()
+            self.world.clock.advance(0.1)
+        self.assertIs(Stage.DRAINING, self.lifecycle.stage)
+
+        self.world.journal.hold = False
+        self.world.journal.held = [written]
+        self.world.journal.release()
+        self.successResultOf(ticket)
+        self.world.turn(3)
+        self.assertIs(Stage.DRAINED, self.lifecycle.stage)
+
     def test_not_accepted_after_all(self) -> None:
         """
         One that cannot be written was never accepted, and does not hold up the end of the drain.
@@ -245,9 +273,11 @@ class HoldTests(LifecycleCase):
             self.drain(one)
             self.lifecycle.resume("eve", other)
             self.assertIs(Stage.DRAINED, self.lifecycle.stage)
-            self.drain(other)
+            self.lifecycle.start_drain("another reason", "adam", other)
+            self.assertIn("a reason (by eve)", self.refused())
             self.lifecycle.resume("eve", one)
             self.assertIs(Stage.DRAINED, self.lifecycle.stage)
+            self.assertIn("another reason (by adam)", self.refused())
             assert self.lifecycle.drain is not None
             self.assertIs(other, self.lifecycle.drain.source)
             self.lifecycle.resume("eve", other)
@@ -261,7 +291,9 @@ class HoldTests(LifecycleCase):
         self.slow()
         self.assertFalse(self.lifecycle.stop_requested)
         self.lifecycle.stop("SIGTERM")
+        told = len(self.seen)
         self.lifecycle.stop("SIGTERM")
+        self.assertEqual(told, len(self.seen))
         for source in Source:
             self.lifecycle.resume("eve", source)
 
@@ -351,6 +383,16 @@ class RestartTests(LifecycleCase):
         self.begin()
 
         self.assertIsNone(self.lifecycle.drain)
+
+    def test_stopped_before_it_looked(self) -> None:
+        """
+        A stop before it has looked at what was saved leaves that alone.
+        """
+        self.drain()
+        record = DrainRecord(self.folder / "drain")
+        Lifecycle(self.world.clock, self.now, World().registry, record, WorkMakers()).stop("SIGTERM")
+
+        self.assertEqual([self.lifecycle.drain], record.load())
 
     def test_no_file_any_more(self) -> None:
         """
@@ -462,6 +504,19 @@ class WatchingTests(LifecycleCase):
             [Stage.SERVING, Stage.DRAINING, Stage.DRAINED, Stage.SERVING],
             [stage for stage, _ in groupby(self.seen)],
         )
+
+    def test_numbers(self) -> None:
+        """
+        Who watches is told how many actions there are, once for each number, to the last.
+        """
+        self.serve()
+        pending: list[int] = []
+        self.lifecycle.watch(lambda: pending.append(self.lifecycle.pending))
+        self.slow(1)
+        self.slow(1, "n2")
+        self.world.turn(5)
+
+        self.assertEqual([1, 2, 1, 0], pending)
 
     def test_no_longer(self) -> None:
         """

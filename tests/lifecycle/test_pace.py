@@ -132,10 +132,11 @@ class TakeInOrderTests(SynchronousTestCase):
         )
         self.turn(1)
         self.pace.hurry()
+        self.turn(0.125)
         self.pace.hurry()
-        self.turn(0.375)
+        self.turn(0.125)
 
         self.successResultOf(taken)
         self.assertEqual([], self.events)
-        self.assertEqual(1.375, self.clock.seconds())
+        self.assertEqual(1.25, self.clock.seconds())
         self.assertEqual([], self.clock.getDelayedCalls())

@@ -50,6 +50,22 @@ class DrainRecordTests(SynchronousTestCase):
         self.assertEqual([], list(self.folder.iterdir()))
         self.assertEqual([], list(self.record.load()))
 
+    def test_durable(self) -> None:
+        """
+        The new content is synced before it takes the old one's place, and the folder after that.
+        """
+        seen: list[tuple[bool, list[str]]] = []
+
+        def sync(descriptor: int) -> None:
+            names = sorted(path.name for path in self.folder.iterdir())
+            seen.append((Path(f"/proc/self/fd/{descriptor}").resolve() == self.folder.resolve(), names))
+
+        record = DrainRecord(self.folder / "drain", sync)
+        record.save([BY_COMMAND])
+        record.save([])
+
+        self.assertEqual([(False, ["drain.new"]), (True, ["drain"]), (True, [])], seen)
+
     def test_no_folder(self) -> None:
         """
         Without its folder nothing is drained, and a drain cannot be saved.

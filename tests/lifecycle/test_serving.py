@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ STOP = [
     "close agent",
     "close driver",
     "close journal",
+    "stop another",
     "stop companion",
     "ended 0",
 ]
@@ -186,7 +188,10 @@ class CoordinatorCase(SynchronousTestCase):
             StopPlan(**plan),
             lambda code: self.events.list.append(f"ended {code}"),
             self.told.append,
-            companions=[Companion("companion", lambda: None, lambda: self.events.note("stop companion"))],
+            companions=[
+                Companion(name, partial(self.events.note, name), partial(self.events.note, f"stop {name}"))
+                for name in ("companion", "another")
+            ],
         )
 
     def announce(self) -> None:
@@ -234,12 +239,12 @@ class StartTests(CoordinatorCase):
         waiting: Deferred[Recovered] = Deferred()
         self.make(fault=lambda: waiting)
         self.coordinator.startService()
-        self.assertEqual(["open journal"], self.events.list)
+        self.assertEqual(["companion", "another", "open journal"], self.events.list)
         self.assertIs(Stage.STARTING, self.lifecycle.stage)
         waiting.callback(Recovered())
         self.successResultOf(self.coordinator.ready)
 
-        self.assertEqual(["open journal", "open agent", "open amp"], self.events.list)
+        self.assertEqual(["open journal", "open agent", "open amp"], self.events.list[2:])
         self.assertIs(Stage.SERVING, self.lifecycle.stage)
 
     def test_notes(self) -> None:
@@ -275,7 +280,7 @@ class StartTests(CoordinatorCase):
         self.world.turn(0.1)
 
         self.assertEqual(["cannot open amp: open amp went wrong"], self.told)
-        self.assertEqual(["close journal", "stop companion", "ended 69"], self.events.list[-3:])
+        self.assertEqual(["stop another", "stop companion", "ended 69"], self.events.list[-3:])
         self.assertNoResult(self.coordinator.ready)
 
     def test_a_fault(self) -> None:
@@ -300,9 +305,11 @@ class StartTests(CoordinatorCase):
         self.lifecycle.stop("SIGTERM")
         self.world.turn(0.3)
         self.assertNotIn("close journal", self.events.list)
-        waiting.callback(Recovered())
+        with capturedLogs() as logs:
+            waiting.callback(Recovered(notes=("of no use any more",)))
         self.world.turn(0.1)
 
+        self.assertFalse(any("note" in event for event in logs))
         self.assertNotIn("open amp", self.events.list)
         self.assertEqual("ended 0", self.events.list[-1])
 
@@ -338,6 +345,7 @@ class StopTests(CoordinatorCase):
         self.assertEqual(STOP[:4], self.events_after(0.5))
         self.assertEqual(STOP, self.events_after(5))
         self.assertEqual([], self.world.clock.getDelayedCalls())
+        self.assertIs(Stage.STOPPING, self.lifecycle.stage)
 
     def test_each_step_fails(self) -> None:
         """
@@ -381,7 +389,7 @@ class StopTests(CoordinatorCase):
         self.lifecycle.stop("SIGTERM")
         self.world.turn(1 + BEYOND_GRACE)
 
-        self.assertEqual(["close journal", "stop companion", "ended 75"], self.events.list[-3:])
+        self.assertEqual(["stop another", "stop companion", "ended 75"], self.events.list[-3:])
 
     def test_idle(self) -> None:
         """
@@ -539,6 +547,19 @@ class StopTests(CoordinatorCase):
             self.assertEqual("ended 143", self.events.list[-1])
             self.assertIn("stopped by a second SIGTERM: 1 action interrupted", self.told[0])
 
+    def test_forced_is_no_cancel(self) -> None:
+        """
+        What is cut by an impatient end is interrupted, whatever becomes of it at a deadline.
+        """
+        self.make(at_deadline=AtDeadline.CANCEL)
+        self.start()
+        asked = self.slow(20)
+        self.lifecycle.force("SIGINT", 130)
+        self.world.turn(1)
+
+        self.assertIsInstance(asked.outcome, Interrupted)
+        self.assertEqual(["stopped by SIGINT: 1 action interrupted"], self.told)
+
     def test_forced_with_a_deaf_bmc(self) -> None:
         """
         Nor does a driver that hangs keep it, nor doors, drivers and all, with the journal closed last.
@@ -551,7 +572,7 @@ class StopTests(CoordinatorCase):
         self.lifecycle.force("SIGINT", 130)
         self.world.turn(1)
 
-        self.assertEqual(["close journal", "stop companion", "ended 130"], self.events.list[-3:])
+        self.assertEqual(["stop another", "stop companion", "ended 130"], self.events.list[-3:])
 
     def test_service(self) -> None:
         """
