@@ -25,10 +25,10 @@ from tests.crash.run import Verdict
 from tests.crash.stories import STORIES
 from tests.crash.system_calls import build
 
-#: Stories that are also killed at every system call with which their journal is written.
-AT_SYSTEM_CALLS = ("cycle", "reset", "on-off")
+#: Stories that are also killed at every system call with which their journal is made, written and closed.
+AT_SYSTEM_CALLS = ("cycle",)
 KILLS_PER_CHAPTER = 10
-SECOND_DEATHS = 120
+SECOND_DEATHS = 100
 
 
 @frozen

@@ -49,12 +49,24 @@ async def _read(reactor: Any, folder: Path) -> Journal:
     journal = sqlite_journal(reactor, folder)
     recovered = await journal.open()
     entries: list[Entry] = []
-    last = 0
+    last = _pruned(folder / "journal.db")
     while page := await journal.history.entries(last, PAGE):
         entries += [each.entry for each in page]
         last = page[-1].number
     await journal.close()
     return Journal(entries, recovered, _integrity(folder / "journal.db"))
+
+
+def _pruned(path: Path) -> int:
+    """
+    Up to which number there are no entries: one that is made in place of an empty file begins high.
+    """
+    connection = sqlite3.connect(path)
+    try:
+        (number,) = connection.execute("SELECT number FROM pruned").fetchone()
+        return int(number)
+    finally:
+        connection.close()
 
 
 def _integrity(path: Path) -> list[str]:

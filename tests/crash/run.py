@@ -152,8 +152,8 @@ async def _to_the_end(caller: Caller, tell: Callable[[Caller], Awaitable[None]])
 
 
 def _about_lives(coordinator: Coordinator) -> Iterator[str]:
-    # The last life is ended with SIGTERM.
-    if (last := coordinator.statuses[-1]) not in (0, -signal.SIGTERM, 128 + signal.SIGTERM):
+    # The last life is stopped in order, unless its failpoint is in that.
+    if (last := coordinator.statuses[-1]) not in (0, -signal.SIGTERM, 128 + signal.SIGTERM, -signal.SIGKILL):
         yield f"a life ended by itself, with {last}"
     if "Traceback" in (output := coordinator.output()):
         yield f"a fault was logged: {output[output.index('Traceback') - 500 :][:3000]}"
