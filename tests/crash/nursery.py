@@ -8,11 +8,12 @@ reactor exists before the birth.
 
 It reads one JSON line for each birth (``{"folder": …, "failpoint": …}``) and writes one when a process is
 born (``{"born": pid}``) and one when it has ended (``{"ended": pid, "status": …}``). It ends with its input,
-and what it bore with it.
+and all that it bore with it.
 """
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import os
@@ -40,6 +41,10 @@ def import_everything() -> None:
     list(getPlugins(IServiceMaker))
     assert "twisted.internet.reactor" not in sys.modules
     gc.freeze()
+
+
+# prctl(2), PR_SET_PDEATHSIG: a killed test leaves nothing behind.
+_DIE_WITH_PARENT = 1
 
 
 @define(eq=False)
@@ -70,7 +75,7 @@ class Nursery:
                 if 0 in ready:
                     data = os.read(0, 65536)
                     if not data:
-                        return self._end()
+                        return None
                     if order := self._read(data):
                         _forget(wake, waker)
                         return order
@@ -93,10 +98,6 @@ class Nursery:
                 self._living.discard(pid)
                 _tell(ended=pid, status=os.waitstatus_to_exitcode(status))
 
-    def _end(self) -> None:
-        for pid in self._living:
-            os.kill(pid, signal.SIGKILL)
-
 
 def _tell(**event: int) -> None:
     os.write(1, json.dumps(event).encode() + b"\n")
@@ -114,6 +115,7 @@ def _live(order: dict[str, Any]) -> None:
     Be a process as a shell would have started it, but for its output.
     """
     folder = Path(order["folder"])
+    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
     os.setsid()
     os.chdir(folder)
     nothing = os.open(os.devnull, os.O_RDONLY)
