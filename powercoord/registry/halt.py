@@ -31,7 +31,7 @@ class Halt:
         """
         Whether it is to end for good (an interrupted action goes on one day).
         """
-        return any(told is not None for told in (self.resolved, self.superseded, self.cancelled))
+        return self.superseded is not None or self.cancelled is not None or self.resolved is not None
 
     @property
     def overrules(self) -> bool:

@@ -77,7 +77,8 @@ class Intake:
             self._busy = False
 
     async def _work_on(self, queue: list[_Asked]) -> None:
-        looking = self._look_up([request_id for _, ids, _ in queue for request_id in ids])
+        request_ids = [request_id for _, ids, _ in queue for request_id in ids]
+        looking = self._look_up(request_ids) if request_ids else None
         if looking is not None:
             await looking
         batch = Batch()

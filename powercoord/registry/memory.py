@@ -47,7 +47,8 @@ class Memory:
         """
         Read of these what only the disk may know; None if that is nothing.
         """
-        self._unreadable.clear()
+        if self._unreadable:
+            self._unreadable.clear()
         unsure = [each for each in request_ids if each not in self._seen and self._may_know(each)]
         if not unsure:
             return None
@@ -61,7 +62,7 @@ class Memory:
         """
         :raises JournalUnavailable: it cannot be told whether it came before.
         """
-        reason = self._unreadable.get(request.request_id)
+        reason = self._unreadable.get(request.request_id) if self._unreadable else None
         if reason is not None:
             raise JournalUnavailable(
                 f"{request.node}: whether request {request.request_id} came before cannot be read, so it is"
