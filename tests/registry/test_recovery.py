@@ -324,6 +324,28 @@ class OrderTests(SynchronousTestCase):
         self.assertEqual(["unknown", "superseded unknown", "forced"], [brief(one.outcome) for one in asked])
         self.assertEqual(["off"], world.commands())
 
+    def test_end_not_written(self) -> None:
+        """
+        An on whose end was not durable is not run again when the off behind it had begun.
+        """
+        world = recovering()
+        lefts = [left(world, ON, V, "on", "on", action="x0"), left(world, OFF, S, "off", "off")]
+        world.registry.recover(Recovered(left=lefts))
+        asked = [again(world, one) for one in lefts]
+        glide(world.clock, 20)
+        self.assertEqual(["unknown", "forced"], [brief(one.outcome) for one in asked])
+        self.assertEqual([], world.commands())
+
+    def test_minimum_off(self) -> None:
+        """
+        A cycle found off is left off for its minimum time: nobody knows since when it is.
+        """
+        world = recovering()
+        world.registry.recover(Recovered(left=[left(world, CYCLE, S, "off", "off")]))
+        glide(world.clock, 20)
+        ((at, what),) = world.machine().commands
+        self.assertEqual(("on", True), (what, at >= 1001.0))
+
     def test_new_requests(self) -> None:
         """
         A recovered action is joined, superseded and refused for like any other.
