@@ -71,7 +71,7 @@ username = "admin"
 password = {{ file = "password" }}
 
 [timing]
-settle = "0s"
+settle = "{settle}s"
 minimum_off = "1s"
 poll = "100ms"
 
@@ -128,7 +128,7 @@ class SignalledCase(TestCase):
     """
 
     timeout = 30
-    server = ""
+    settle = 0.0
 
     def setUp(self) -> None:
         self.fleet = SimulatedFleet(reactor, COUNT, base=BASE, port=0)
@@ -180,7 +180,12 @@ class SignalledCase(TestCase):
             base = BASE.rpartition(".")[0]
             config.write_text(
                 CONFIGURATION.format(
-                    folder=self.folder, server=server, count=COUNT, base=base, port=self.fleet.port
+                    folder=self.folder,
+                    server=server,
+                    settle=self.settle,
+                    count=COUNT,
+                    base=base,
+                    port=self.fleet.port,
                 )
             )
         script = TWISTD.format(stick=str(self.folder / "stick"), stuck=stuck)
@@ -249,7 +254,7 @@ class SignalledCase(TestCase):
         """
         How all have ended; soon.
         """
-        return gatherResults(outcomes).addTimeout(8, reactor)
+        return gatherResults(outcomes).addTimeout(15, reactor)
 
     def commanded(self, name: str) -> list[str]:
         """

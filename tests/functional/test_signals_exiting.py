@@ -55,13 +55,17 @@ class InsistTests(SynchronousTestCase):
         """
         So does one that waits in a library.
         """
-        self.assertEqual(7, self.run_stuck("ctypes.CDLL(None).pause()")[0])
+        code, said = self.run_stuck("ctypes.CDLL(None).pause()")
+
+        self.assertEqual(7, code, said)
 
     def test_in_the_interpreter(self) -> None:
         """
         One that does not even let other threads run is ended by the kernel, a second later.
         """
-        self.assertEqual(-signal.SIGALRM, self.run_stuck("ctypes.PyDLL(None).sleep(30)")[0])
+        code, said = self.run_stuck("ctypes.PyDLL(None).sleep(30)")
+
+        self.assertEqual(-signal.SIGALRM, code, said)
 
     def test_not_stuck(self) -> None:
         """

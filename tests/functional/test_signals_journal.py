@@ -63,6 +63,9 @@ class GoingOnTests(JournalCase):
     Actions in each phase, a stop of each kind, and another start.
     """
 
+    # Longer than a machine takes: an on that was sent may still take effect, and an off must know.
+    settle = 3.0
+
     async def test_deadline(self) -> None:
         """
         After the deadline all that was accepted goes on with the next start, and is answered once.
