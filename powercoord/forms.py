@@ -97,6 +97,8 @@ def request_form(request: Request) -> Form:
         form["boot"] = boot_text(request.boot)
     if not request.escalate:
         form["escalate"] = False
+    if request.again:
+        form["again"] = True
     if request.policy is not Policy.SUPERSEDE:
         form["policy"] = request.policy.value
     if request.wait is not Wait.POWER:

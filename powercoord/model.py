@@ -126,6 +126,8 @@ class Request:
     :param sequence: the caller's own counter per node; one lower than the
         last accepted is refused.
     :param door: how it came in (``amp``, ``cli``, ...), for the history.
+    :param again: it was sent before, and is sent to hear what became of it;
+        where it never came it is refused.
     """
 
     node: str
@@ -139,6 +141,7 @@ class Request:
     requester: str = ""
     door: str = ""
     sequence: int | None = None
+    again: bool = False
 
 
 @frozen(kw_only=True)

@@ -463,6 +463,26 @@ class ConnectionTests(ClientCase):
         self.assertIsInstance(outcome, Unknown)
         self.assertIn("empty memory", outcome.text)
 
+    def test_another_coordinator(self) -> None:
+        """
+        A coordinator that never heard of a request does an on again, and only says so of a cycle.
+        """
+        self.it.world.machine("n1").latency = self.it.world.machine("n2").latency = 5.0
+        on, cycle = self.client.on("n1"), self.client.cycle("n2")
+        self.it.turn(1)
+        other = World(3)
+        self.it.restart(other.registry)
+        self.it.cut()
+        for _ in range(100):
+            self.it.turn(0.1)
+            other.clock.advance(0.1)
+
+        outcome = self.successResultOf(cycle)
+        self.assertIsInstance(outcome, Unknown)
+        self.assertIn("never came here", outcome.text)
+        self.assertEqual((["on"], []), (other.commands("n1"), other.commands("n2")))
+        self.assertEqual(ON, self.successResultOf(on))
+
     def test_asking_again_and_again(self) -> None:
         """
         When nobody can be asked about an outcome for long, it is asked for when somebody can.

@@ -89,6 +89,7 @@ FIELDS: Mapping[str, Reader] = {
     "deadline": _seconds,
     "requester": anybody,
     "sequence": _sequence,
+    "again": _boolean,
 }
 COMMON = FIELDS.keys() - {"node", "request_id"} | {"items", "request_prefix"}
 TURN_ON = frozenset({Verb.ON, Verb.CYCLE, Verb.RESET, Verb.BOOT})

@@ -5,6 +5,13 @@ How the requests of a client end, though connections and coordinators come and g
 One subscription tells the answers to all requests.  What may have been missed
 is asked for again under the same request id, which a coordinator answers with
 the outcome, or by joining.
+
+# Note [Another coordinator]
+
+Behind one address there may be two coordinators, and the one that answers now
+may never have heard of a request.  It may do an on or an off: nodes end as was
+wanted, however often that is asked for.  A cycle or a reset must not be done
+by both, and so is only asked about.
 """
 
 from __future__ import annotations
@@ -13,15 +20,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from weakref import WeakValueDictionary
 
-from attrs import define, field
+from attrs import define, evolve, field
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from powercoord.client.results import Answer, Refused
 from powercoord.forms import outcome_from
-from powercoord.model import Interrupted, Outcome, Request, Unknown
+from powercoord.model import Interrupted, Outcome, Request, Unknown, Verb
 
 AGAIN = 200
+_ONCE = frozenset({Verb.CYCLE, Verb.RESET})
 
 
 def is_end(outcome: Outcome) -> bool:
@@ -133,7 +141,7 @@ class Outcomes:
                 for fate in doubtful:
                     fate.doubtful = False
                 try:
-                    answers = await self._submit([fate.request for fate in doubtful])
+                    answers = await self._submit([_question(fate.request) for fate in doubtful])
                 except Exception:
                     for fate in doubtful:
                         fate.doubtful = True
@@ -150,3 +158,10 @@ class Outcomes:
             self.settle(fate, Unknown(f"the coordinator knows nothing of it any more: {answer.error}"))
         elif answer.outcome is not None and is_end(answer.outcome):
             self.settle(fate, answer.outcome)
+
+
+def _question(request: Request) -> Request:
+    """
+    What asks about a request; see note [Another coordinator].
+    """
+    return evolve(request, again=True) if request.verb in _ONCE else request

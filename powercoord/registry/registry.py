@@ -268,6 +268,8 @@ class Registry:
             if known is not None:
                 return known
             self._memory.check(request)
+            if request.again:
+                raise NoSuchAction(f"{request.node}: request {request.request_id} never came here")
             if self.draining is not None:
                 raise Draining(f"{request.node}: not accepted, draining: {self.draining}; try again later")
             node = self._node(request.node)
