@@ -31,9 +31,6 @@ from powercoord.model import (
 )
 from tests.crash.machines import Witness
 
-#: A simulator's log is in steps of 10 ms, so that a command seems to come earlier than it did by as much.
-BLUR = 0.015
-
 GOALS = {Verb.ON: Goal.ON, Verb.CYCLE: Goal.ON, Verb.OFF: Goal.OFF, Verb.SOFT_OFF: Goal.OFF}
 
 #: What is written when an action goes on where it was; it is not begun again by that.
@@ -61,6 +58,7 @@ class Evidence:
     :param recovered: what a registry would begin with now.
     :param heard: of which request ids the client heard "accepted", and by which action.
     :param outcomes: how the client was told that each of its requests ended.
+    :param blur: by how many seconds a witness may be wrong about the time.
     :param healthy: whether every BMC answered everything in time, so that nothing has an excuse to fail.
     """
 
@@ -70,6 +68,7 @@ class Evidence:
     heard: Mapping[str, str]
     outcomes: Mapping[str, Outcome]
     healthy: bool = True
+    blur: float = 0.0
 
 
 @define(eq=False)
@@ -90,13 +89,13 @@ class Deed:
     outcome: Outcome | None = None
     halves: list[str] = field(factory=list)
 
-    def spans(self, at: float) -> bool:
+    def spans(self, at: float, blur: float) -> bool:
         """
         Whether a command received at that time can be its own.
         """
-        if self.sent is None or at < self.sent - BLUR:
+        if self.sent is None or at < self.sent - blur:
             return False
-        return self.ended is None or at <= self.ended + BLUR
+        return self.ended is None or at <= self.ended + blur
 
 
 def deeds(entries: Sequence[Entry]) -> dict[str, Deed]:
@@ -181,7 +180,7 @@ def _one_at_a_time(actions: Mapping[str, Deed]) -> Iterator[str]:
     for node, group in _by_node(actions).items():
         began = sorted((deed for deed in group if deed.sent is not None), key=lambda deed: deed.sent or 0)
         for before, after in pairwise(began):
-            if before.ended is None or before.ended > (after.sent or 0) + BLUR:
+            if before.ended is None or before.ended > (after.sent or 0):
                 yield f"{node}: {after.verb.value} {after.id} was sent before {before.id} had ended"
 
 
@@ -192,7 +191,7 @@ def _nothing_twice(evidence: Evidence, actions: Mapping[str, Deed]) -> Iterator[
         sent: dict[str, list[str]] = {deed.id: [] for deed in group}
         for received in witness.received:
             # One may be sent at once when another has ended, so the later one is meant.
-            owner = next((deed for deed in reversed(group) if deed.spans(received.at)), None)
+            owner = next((deed for deed in reversed(group) if deed.spans(received.at, evidence.blur)), None)
             if owner is None:
                 yield f"{node}: {received.verb} at {received.at:.3f} belongs to no action"
             else:

@@ -49,7 +49,12 @@ class Witness:
 class Machines(Protocol):
     """
     A fleet that can be called as witness.
+
+    :ivar blur: by how many seconds it may be wrong about the time.
     """
+
+    @property
+    def blur(self) -> float: ...
 
     def witnesses(self) -> Mapping[str, Witness]:
         """
@@ -67,6 +72,7 @@ class Simulated:
 
     fleet: SimulatedFleet
     began: Mapping[str, bool]
+    blur: float = 0.001
 
     def witnesses(self) -> Mapping[str, Witness]:
         """
@@ -93,6 +99,7 @@ class Foreign:
 
     fleets: Sequence[IpmiSimFleet]
     began: Mapping[str, bool]
+    blur: float = 0.015  # its log is in steps of 10 ms, so that all seems to come earlier than it did
 
     def witnesses(self) -> Mapping[str, Witness]:
         """

@@ -139,6 +139,7 @@ async def play(
         witnesses=machines.witnesses(),
         heard={name: answer.action for name, answer in caller.heard.items()},
         outcomes=caller.outcomes,
+        blur=machines.blur,
     )
     found += [*caller.refusals, *complaints(evidence), *journal.integrity, *_about_lives(coordinator)]
     return Verdict(found, coordinator.statuses, coordinator.appends(), evidence)
