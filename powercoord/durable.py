@@ -39,8 +39,9 @@ class Left:
     :param phase: the last one that was written, but for ``INTERRUPTED``.
     :param half: which command of several that phase was about.
     :param at: when it entered that phase.
-    :param turn: when it was last ``ADMITTED``, from where the node's own time
-        counts; None: its turn had not come.
+    :param turn: when it was ``ADMITTED`` for this half, from where the node's own
+        time counts, and not when it was taken up again after a restart; None:
+        its turn had not come.
     :param sent: the halves for which a command may have left, in order.
     :param superseded_by: the action that takes its place, and that one's verb.
     :param cancelled_by: who cancelled it.

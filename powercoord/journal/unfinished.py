@@ -45,7 +45,7 @@ def _enter(before: Left, entry: Entered) -> Left:
         return before
     after = evolve(before, phase=entry.phase, half=entry.half, at=entry.at)
     match entry.phase:
-        case Phase.ADMITTED:
+        case Phase.ADMITTED if before.turn is None or before.half != entry.half:
             return evolve(after, turn=entry.at)
         case Phase.SENT if entry.half not in before.sent:
             return evolve(after, sent=(*before.sent, entry.half))

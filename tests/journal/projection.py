@@ -174,7 +174,7 @@ def entered(before: Left, entry: Entered) -> Left:
     if entry.phase is Phase.INTERRUPTED:
         return before
     after = evolve(before, phase=entry.phase, half=entry.half, at=entry.at)
-    if entry.phase is Phase.ADMITTED:
+    if entry.phase is Phase.ADMITTED and (before.turn is None or before.half != entry.half):
         after = evolve(after, turn=entry.at)
     if entry.phase is Phase.SENT and entry.half not in before.sent:
         after = evolve(after, sent=(*before.sent, entry.half))

@@ -62,9 +62,12 @@ class LeftTests(SynchronousTestCase):
 
     def test_turn(self) -> None:
         """
-        Its own time counts from when its turn came the last time.
+        Its own time counts from its turn for this half, however often a restart has interrupted that.
         """
-        found = after(entered(Phase.ADMITTED, seconds=2), entered(Phase.ADMITTED, seconds=4))
+        found = after(
+            entered(Phase.ADMITTED, "off", seconds=2), entered(Phase.ADMITTED, "off", seconds=3),
+            entered(Phase.ADMITTED, "on", seconds=4), entered(Phase.ADMITTED, "on", seconds=5),
+        )  # fmt: skip
 
         self.assertEqual(at(4), found.turn)
 
