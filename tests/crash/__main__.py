@@ -16,6 +16,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from tests.crash.boundaries import Enumeration
+from tests.crash.everything import PARTS, everything
 from tests.crash.failpoint import Failpoint
 from tests.crash.life import Nurse
 from tests.crash.stories import STORIES
@@ -30,6 +31,7 @@ def arguments() -> Namespace:
     parser.add_argument("--failpoint", action="append", default=[], type=Failpoint.load, metavar="JSON")
     parser.add_argument("--preload", type=Path, help="the compiled calls.c, for failpoints at system calls")
     parser.add_argument("--moments", type=int, default=200, help="kills at random moments (%(default)s)")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="which (default: all)")
     parser.add_argument("--seed", type=int, default=0, help="of the random moments")
     parser.add_argument("--result", type=Path, help="where to keep the figures, as JSON")
     return parser.parse_args()
@@ -56,8 +58,6 @@ def main() -> int:
     Do it under a reactor.
     """
     from twisted.internet import reactor
-
-    from tests.crash.everything import everything
 
     options = arguments()
     status = [1]

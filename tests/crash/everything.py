@@ -9,7 +9,7 @@ import json
 import tempfile
 import time
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
@@ -28,6 +28,7 @@ from tests.crash.system_calls import build
 #: Stories that are also killed at every system call with which their journal is made, written and closed.
 AT_SYSTEM_CALLS = ("cycle",)
 KILLS_PER_CHAPTER = 10
+PARTS = ("boundaries", "together", "second-deaths", "moments", "system-calls")
 SECOND_DEATHS = 100
 
 
@@ -208,17 +209,23 @@ async def everything(reactor: Any, options: Namespace) -> int:
     print(HEAD, flush=True)
     async with nursing(reactor) as nurse:
         long = Long(reactor, nurse)
-        tell(await long.boundaries())
-        tell(await long.together())
-        tell(await long.second_deaths(options.seed))
-        tell(await moments(reactor, nurse, options.moments, options.seed))
-    with tempfile.TemporaryDirectory() as folder:
-        library = build(Path(folder))
-        if library is None:
-            print("no C compiler: nobody was killed in a system call")
-        else:
-            async with nursing(reactor, library) as nurse:
-                tell(await Long(reactor, nurse).system_calls())
+        todo: dict[str, Callable[[], Awaitable[Figures]]] = {
+            "boundaries": long.boundaries,
+            "together": long.together,
+            "second-deaths": lambda: long.second_deaths(options.seed),
+            "moments": lambda: moments(reactor, nurse, options.moments, options.seed),
+        }
+        for name, part in todo.items():
+            if name in options.parts:
+                tell(await part())
+    if "system-calls" in options.parts:
+        with tempfile.TemporaryDirectory() as folder:
+            library = build(Path(folder))
+            if library is None:
+                print("no C compiler: nobody was killed in a system call")
+            else:
+                async with nursing(reactor, library) as nurse:
+                    tell(await Long(reactor, nurse).system_calls())
     if options.result is not None:
         options.result.parent.mkdir(parents=True, exist_ok=True)
         options.result.write_text(json.dumps(list(_forms(parts)), indent=1))

@@ -238,8 +238,10 @@ def _recorded(evidence: Evidence, actions: Mapping[str, Deed]) -> Iterator[str]:
         seen, witness = evidence.recovered.seen.get(node), evidence.witnesses[node]
         if seen is None:
             yield f"{node}: no observed state is recorded"
-        elif seen.state.value != _word(witness):
-            yield f"{node}: recorded as {seen.state.value}, and is {_word(witness)}"
+        elif seen.state.value != _word(witness) and (
+            witness.reliable or seen.state is not PowerState.UNKNOWN
+        ):
+            yield f"{node}: recorded as {seen.state.value} ({seen.text}), and is {_word(witness)}"
 
 
 def _no_excuse(evidence: Evidence, actions: Mapping[str, Deed]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from attrs import frozen
 
-from powercoord.sim.fleet import SimulatedFleet
+from powercoord.sim.fleet import SimulatedBmc, SimulatedFleet
 from powercoord.testing.chassis_script import ChassisCommand, MachineFiles
 from powercoord.testing.ipmi_sim import IpmiSimFleet
 
@@ -33,11 +33,13 @@ class Witness:
 
     :param began: whether its machine was on before anything was asked.
     :param on: whether it is on now.
+    :param reliable: whether it answers everything; a read of another one may fail, and is recorded as that.
     """
 
     began: bool
     received: Sequence[Received]
     on: bool
+    reliable: bool = True
 
     def count(self, verb: str) -> int:
         """
@@ -79,11 +81,14 @@ class Simulated:
         Its clock is the reactor's, which is the wall clock.
         """
         return {
-            name: Witness(
-                on, [Received(each.at, each.verb) for each in bmc.machine.commands], bmc.machine.power()
-            )
+            name: self._witness(bmc, on)
             for (name, on), bmc in zip(self.began.items(), self.fleet.bmcs, strict=True)
         }
+
+    def _witness(self, bmc: SimulatedBmc, began: bool) -> Witness:
+        received = [Received(each.at, each.verb) for each in bmc.machine.commands]
+        reliable = not (bmc.faults.loss_in or bmc.faults.loss_out)
+        return Witness(began, received, bmc.machine.power(), reliable)
 
 
 _VERBS = {("power", "1"): "on", ("power", "0"): "off", ("reset", ""): "reset", ("shutdown", ""): "soft"}

@@ -184,7 +184,7 @@ class JudgeTests(SynchronousTestCase):
 
         self.assertComplains("off is done, and the machine is on", on)
         self.assertComplains("an off was accepted last, and the machine is on", on)
-        self.assertComplains("recorded as off, and is on", on)
+        self.assertComplains("recorded as off (), and is on", on)
         self.assertComplains("wanted is None", nothing)
         self.assertComplains("no observed state", evolve(nothing, recovered=Recovered()))
 
