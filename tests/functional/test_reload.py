@@ -38,7 +38,7 @@ class ReloadTests(SignalledCase):
         """
         Serve the nodes a and b at the machines 1 and 2; returns the configuration without nodes.
         """
-        text = CONFIGURATION.format(folder=self.folder, server="", count=1, base="", port=0)
+        text = CONFIGURATION.format(folder=self.folder, server="", settle=0, count=1, base="", port=0)
         head = text.partition("[nodes")[0]
         self.config.write_text(head + self.nodes(a=1, b=2))
         await self.start()
