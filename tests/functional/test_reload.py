@@ -47,7 +47,8 @@ class ReloadTests(SignalledCase):
     async def reload(self, text: str, says: str) -> None:
         self.config.write_text(text)
         self.send(HUP)
-        await self.twistd.says(says)
+        while says not in self.twistd.text:
+            await self.pause(0.02)
 
     async def done(self, name: str, verb: Verb) -> None:
         """
