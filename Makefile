@@ -96,7 +96,7 @@ long: venv ## the property tests, searching for minutes instead of seconds
 	    --limit 0 --without tests.functional tests
 
 .PHONY: crashtest
-crashtest: venv peers ## kill the service at every write and at 200 random moments: ten minutes
+crashtest: venv peers ## kill the service at every write and at 200 random moments: a quarter of an hour
 	@mkdir -p $(RESULTS)
 	@$(BIN)/python -m tests.crash --result $(RESULTS)/crash.json
 
