@@ -22,15 +22,17 @@ class Size:
     How much is measured.
 
     :param alone: requests of one caller, each waiting for the one before.
+    :param past: requests in a journal that is begun with.
     """
 
     repetitions: int
     requests: int
     alone: int
+    past: int
 
 
-FULL = Size(repetitions=5, requests=5_000, alone=500)
-TINY = Size(repetitions=1, requests=20, alone=5)
+FULL = Size(repetitions=5, requests=5_000, alone=500, past=100_000)
+TINY = Size(repetitions=1, requests=20, alone=5, past=1_000)
 
 _SLOW = 0.005
 _KINDS: dict[str, dict[str, Any]] = {
@@ -63,6 +65,7 @@ def run(*, tiny: bool, profile: Path | None) -> Iterator[Table]:
                     cost = child.ask(order, requests=requests, **arguments, **kind)
                     samples.add(f"{title} {name}", rate=requests / cost["wall"], median=cost["median"])
     yield _table(size, samples, began)
+    yield _past(size, profile)
 
 
 def _table(size: Size, samples: Samples, began: float) -> Table:
@@ -95,5 +98,27 @@ def _table(size: Size, samples: Samples, began: float) -> Table:
         f" repetitions, medians. 4 KiB and fdatasync took"
         f" {1000 * samples.of('commit', 'median'):.3f} ms on the same file system. Load average {began:.2f}"
         f" before, {load():.2f} after."
+    )
+    return table
+
+
+def _past(size: Size, profile: Path | None) -> Table:
+    table = Table(f"A journal of {size.past:,} requests", ("what", "median, ms", "worst, ms"))
+    with Child("journal_history", profile) as child:
+        filled = child.ask("fill", requests=size.past)
+        for how, title in (("stopped", "to open it after a stop"), ("killed", "to open it after a kill")):
+            taken = [1000 * child.ask("begin", how=how)["took"] for _ in range(size.repetitions)]
+            table.add(title, figure(sorted(taken)[len(taken) // 2]), figure(max(taken)))
+        looked = child.ask("look", repetitions=2 * size.repetitions)
+        for what, title in (
+            ("node", "100 requests of one node"),
+            ("action", "all of one action"),
+            ("entries", "the next 500 events"),
+        ):
+            table.add(title, *(figure(1000 * looked[what][which]) for which in ("median", "worst")))
+        child.ask("end")
+    table.notes.append(
+        f"{filled['entries']:,} entries, {filled['bytes'] / 1e6:.0f} MB. Opened {size.repetitions} times"
+        f" each; looked into {2 * size.repetitions} times. Load average {load():.2f} after."
     )
     return table
