@@ -22,9 +22,12 @@ from powercoord.entries import (
     Entered,
     Entry,
     Followed,
+    Held,
     Observed,
+    Released,
     Resolved,
 )
+from powercoord.holds import Hold
 from powercoord.model import (
     Boot,
     BootDevice,
@@ -59,6 +62,8 @@ KINDS: dict[type, str] = {
     Observed: "observed",
     Drifted: "drifted",
     Resolved: "resolved",
+    Held: "held",
+    Released: "released",
 }
 
 
@@ -202,8 +207,39 @@ def _rest(entry: Entry) -> Form:
         case Answered(node=node, action=action):
             form = {"node": node, "request_id": entry.request_id, "action": action}
             return form | {"outcome": outcome_form(entry.outcome)}
+        case Held() | Released():
+            return _held_or_released(entry)
         case Observed() | Drifted() | Resolved():
             return _seen_or_said(entry)
+
+
+def _held_or_released(entry: Held | Released) -> Form:
+    if isinstance(entry, Held):
+        return {"node": entry.node, "by": entry.by} | hold_form(entry.hold)
+    return {"node": entry.node, "holder": entry.holder} | ({"by": entry.by} if entry.by else {"expired": True})
+
+
+def hold_form(hold: Hold) -> Form:
+    """
+    A hold, as `hold_from` reads it.
+    """
+    form: Form = {"holder": hold.holder, "reason": hold.reason, "since": hold.since.isoformat()}
+    only, until = hold.only, hold.until
+    return form | _known(only=only and only.value, until=until and until.isoformat())
+
+
+def hold_from(form: Form) -> Hold:
+    """
+    The hold in a form.
+    """
+    only, until = form.get("only"), form.get("until")
+    return Hold(
+        holder=form["holder"],
+        reason=form["reason"],
+        since=datetime.fromisoformat(form["since"]),
+        only=None if only is None else Goal(only),
+        until=None if until is None else datetime.fromisoformat(until),
+    )
 
 
 def _seen_or_said(entry: Observed | Drifted | Resolved) -> Form:
@@ -234,6 +270,10 @@ def event_from(form: Form) -> Entry:
     node: str = form["node"]
     if kind == "observed":
         return Observed(at, node, Observation(PowerState(form["state"]), text=form.get("text", "")))
+    if kind == "held":
+        return Held(at, node, hold_from(form), form["by"])
+    if kind == "released":
+        return Released(at, node, form["holder"], form.get("by", ""))
     if kind == "drifted":
         return Drifted(at, node, Goal(form["wanted"]), PowerState(form["seen"]))
     return _of_action(kind, at, node, form)
