@@ -207,16 +207,8 @@ def _rest(entry: Entry) -> Form:
         case Answered(node=node, action=action):
             form = {"node": node, "request_id": entry.request_id, "action": action}
             return form | {"outcome": outcome_form(entry.outcome)}
-        case Held() | Released():
-            return _held_or_released(entry)
-        case Observed() | Drifted() | Resolved():
+        case Observed() | Drifted() | Resolved() | Held() | Released():
             return _seen_or_said(entry)
-
-
-def _held_or_released(entry: Held | Released) -> Form:
-    if isinstance(entry, Held):
-        return {"node": entry.node, "by": entry.by} | hold_form(entry.hold)
-    return {"node": entry.node, "holder": entry.holder} | ({"by": entry.by} if entry.by else {"expired": True})
 
 
 def hold_form(hold: Hold) -> Form:
@@ -242,7 +234,7 @@ def hold_from(form: Form) -> Hold:
     )
 
 
-def _seen_or_said(entry: Observed | Drifted | Resolved) -> Form:
+def _seen_or_said(entry: Observed | Drifted | Resolved | Held | Released) -> Form:
     match entry:
         case Observed(node=node, observation=seen):
             return {"node": node, "state": seen.state.value} | ({"text": seen.text} if seen.text else {})
@@ -250,6 +242,11 @@ def _seen_or_said(entry: Observed | Drifted | Resolved) -> Form:
             return {"node": node, "wanted": entry.wanted.value, "seen": entry.seen.value}
         case Resolved(node=node, action=action):
             return {"node": node, "action": action, "by": entry.by, "text": entry.text}
+        case Held(node=node):
+            return {"node": node, "by": entry.by} | hold_form(entry.hold)
+        case Released(node=node):
+            how: Form = {"by": entry.by} if entry.by else {"expired": True}
+            return {"node": node, "holder": entry.holder} | how
 
 
 def event_from(form: Form) -> Entry:

@@ -38,7 +38,7 @@ def ending(outcome: Outcome) -> str:
     return f"{type(outcome).__name__.lower()}: {describe(outcome)}"
 
 
-def happened(entry: Entry) -> str:  # noqa: PLR0911 - one for each kind of entry
+def happened(entry: Entry) -> str:  # noqa: C901, PLR0911 - one for each kind of entry
     """
     What an entry tells of its node.
     """
@@ -63,7 +63,9 @@ def happened(entry: Entry) -> str:  # noqa: PLR0911 - one for each kind of entry
         case Held(hold=hold, by=by):
             return f"held by {by}{terms(hold)}"
         case Released(holder=holder, by=by):
-            return f"hold of {holder} released by {by}" if by else f"hold of {holder} is over: its time has come"
+            return (
+                f"hold of {holder} released by {by}" if by else f"hold of {holder} is over: its time has come"
+            )
 
 
 ONLY = {None: "", Goal.ON: ", only what turns it on", Goal.OFF: ", only what turns it off"}

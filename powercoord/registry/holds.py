@@ -173,7 +173,9 @@ class Holds:
         holds = self._on(node, batch)
         before = next((hold for hold in holds if hold.holder == terms.holder), None)
         if before is None and len(holds) >= MOST_HOLDERS:
-            raise BadRequest(f"{node}: {MOST_HOLDERS} others hold it already; that is as many as there can be")
+            raise BadRequest(
+                f"{node}: {MOST_HOLDERS} others hold it already; that is as many as there can be"
+            )
         hold = Hold(
             holder=terms.holder,
             reason=terms.reason,

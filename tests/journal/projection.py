@@ -11,7 +11,18 @@ from datetime import datetime
 from attrs import define, evolve, field
 
 from powercoord.durable import Left, Numbered, Pending, Record, Recovered, Seen
-from powercoord.entries import Accepted, Answered, Ended, Entered, Entry, Followed, Held, Observed, Released, Resolved
+from powercoord.entries import (
+    Accepted,
+    Answered,
+    Ended,
+    Entered,
+    Entry,
+    Followed,
+    Held,
+    Observed,
+    Released,
+    Resolved,
+)
 from powercoord.holds import Hold
 from powercoord.model import Cancelled, Disposition, Goal, Outcome, Phase, Unknown, Verb, Wanted
 
@@ -34,7 +45,7 @@ class Projection:
     seen: dict[str, Seen] = field(factory=dict)
     holds: dict[str, dict[str, Hold]] = field(factory=dict)
 
-    def add(self, entry: Entry) -> None:  # noqa: C901 - one case for each kind
+    def add(self, entry: Entry) -> None:  # noqa: C901, PLR0912 - one case for each kind
         """
         One more became durable.
         """
