@@ -132,8 +132,8 @@ class RefusalTests(HoldCase):
         self.hold(until=self.world.now() + timedelta(hours=3), only=Goal.OFF)
 
         self.assertEqual(
-            "n1: off is refused, it is held by ann since 2026-01-01 00:01:30 UTC until 2026-01-01 03:01:30 UTC,"
-            " only what turns it off: new DIMMs",
+            "n1: off is refused, it is held by ann since 2026-01-01 00:01:30 UTC"
+            " until 2026-01-01 03:01:30 UTC, only what turns it off: new DIMMs",
             self.refused(Verb.OFF),
         )
 
@@ -165,7 +165,7 @@ class RefusalTests(HoldCase):
 
     def test_same_turn(self) -> None:
         """
-        A hold counts for what is asked after it, also if both share a write, and not for what came before.
+        A hold counts for what is asked after it, also in the same write, and not for what came before.
         """
         self.world.journal.hold = True
         self.world.ask(Verb.ON, "n3")  # its write is under way: what follows shares the next one
@@ -545,7 +545,7 @@ class DriftTests(HoldCase):
 
     def test_not_brought_back(self) -> None:
         """
-        A held node that drifts is told of and left alone, however long; it is brought back when it is released.
+        A held node that drifts is told of and left alone, and brought back when it is released.
         """
         self.hold()
         self.drift()
@@ -641,7 +641,7 @@ class RuleTests(HypothesisNotes, HoldCase):
     @given(MOVES)
     def test_any_order(self, moves: list[tuple[Any, ...]]) -> None:
         """
-        Whatever is held, released, over and restarted: refused is what a living hold forbids, and nothing else.
+        Whatever is held, released, over and restarted: refused is just what a living hold forbids.
         """
         self.world = World(timing=quick())
         holds: dict[tuple[str, str], tuple[Goal | None, float | None]] = {}
