@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from powercoord.errors import Held, NoSuchNode
+from powercoord.lifecycle.signals import TOGETHER
 from powercoord.model import Done, How, PowerState, Verb
 from tests.functional.signalled_twistd import CONFIGURATION, HUP, SignalledCase
 
@@ -116,9 +117,13 @@ class ReloadTests(SignalledCase):
         head = await self.begin()
         await self.client.hold(["a"], "hands inside")
 
-        await self.reload(head + self.nodes(z=1), "or it is held; wait for it, cancel it, or release it")
-        await self.reload(head + self.nodes(b=2), "removed: a")
-        await self.reload(head + self.nodes(a=1), "added: a")
+        for names, says in (
+            ({"z": 1}, "or it is held; wait for it, cancel it, or release it"),
+            ({"b": 2}, "removed: a"),
+            ({"a": 1}, "added: a"),
+        ):
+            await self.reload(head + self.nodes(**names), says)
+            await self.pause(2 * TOGETHER)
         (refused,) = await self.client.submit([self.client.request("a", Verb.ON)])
         self.assertIsInstance(refused.error, Held)
         await self.client.release(["a"])
