@@ -96,6 +96,7 @@ class DoubtTests(FaultCase):
         self.disk.code = None
         self.write(accepted())
 
+        self.assertEqual([("n1", "ann")], self.world.read("SELECT node, holder FROM hold"))
         self.assertEqual({"n1": (HOLD,)}, self.again().holds)
 
 

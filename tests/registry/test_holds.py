@@ -464,6 +464,19 @@ class EndTests(HoldCase):
         self.assertEqual(1, len(self.world.journal.of(Released)))
         self.world.want(Verb.ON)
 
+    def test_clock_set_on(self) -> None:
+        """
+        A wall clock that is set on ends a hold at once, and that is told within the hour.
+        """
+        real, on = self.world.now, timedelta(0)
+        self.registry.holds.now = lambda: real() + on
+        self.hold(lasting=86400.0)
+        on = timedelta(days=1)
+        self.assertEqual((), self.registry.holds.of("n1"))
+        self.world.turn(3610, 10)
+
+        self.assertEqual(1, len(self.world.journal.of(Released)))
+
     def test_bad_times(self) -> None:
         """
         An end in the past, at two times, or beyond a year is refused, saying what would be right.
