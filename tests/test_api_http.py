@@ -17,8 +17,8 @@ from powercoord.api.http import HttpDoor
 from powercoord.api.metrics import METRICS, Metrics
 from powercoord.entries import Accepted, Answered, Drifted, Ended, Entry
 from powercoord.errors import ConfigError
-from powercoord.interfaces import IDoor
 from powercoord.holds import Terms
+from powercoord.interfaces import IDoor
 from powercoord.model import (
     Disposition,
     Done,

@@ -51,8 +51,8 @@ _HOLDS = """
 SELECT number, body FROM entry INDEXED BY entry_hold
 WHERE kind IN ('held', 'released') AND {which} AND number < ? ORDER BY number DESC LIMIT ?
 """
-_HOLDS_OF_NODES = _HOLDS.format(which="node IN (SELECT value FROM json_each(?))")
-_ALL_HOLDS = _HOLDS.format(which="true")
+HOLDS_OF_NODES = _HOLDS.format(which="node IN (SELECT value FROM json_each(?))")
+ALL_HOLDS = _HOLDS.format(which="true")
 _BEFORE_ALL = 1 << 62
 
 
@@ -92,8 +92,8 @@ class History:
         """
         below = _BEFORE_ALL if before is None else before
         if nodes is None:
-            return self._read(partial(_holds, _ALL_HOLDS, (below, limit)))
-        return self._read(partial(_holds, _HOLDS_OF_NODES, (json.dumps(list(nodes)), below, limit)))
+            return self._read(partial(_holds, ALL_HOLDS, (below, limit)))
+        return self._read(partial(_holds, HOLDS_OF_NODES, (json.dumps(list(nodes)), below, limit)))
 
     def action(self, action: str) -> Deferred[Sequence[Numbered]]:
         """
