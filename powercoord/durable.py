@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
 from powercoord.entries import Entry
+from powercoord.holds import Hold
 from powercoord.model import Boot, Disposition, Outcome, Phase, PowerState, Request, Verb, Wanted
 
 
@@ -113,6 +114,7 @@ class Recovered:
     :param sequences: the last accepted sequence of each node that had one.
     :param answered: the requests answered last, oldest first, for whoever
         sends one of them again.
+    :param holds: the holds on each node, the one that was said first in front.
     :param newest: the number of the newest entry, 0 without any.
     :param notes: what an operator should know of how it was found (a journal
         that was set aside, for one), a line each.
@@ -123,6 +125,7 @@ class Recovered:
     sequences: Mapping[str, int] = field(factory=dict)
     seen: Mapping[str, Seen] = field(factory=dict)
     answered: Sequence[Record] = ()
+    holds: Mapping[str, tuple[Hold, ...]] = field(factory=dict)
     newest: int = 0
     notes: Sequence[str] = ()
 
@@ -188,6 +191,13 @@ class IHistory(Interface):
         Every entry about an action, and of the requests it answered, in order.
 
         :raises NoSuchAction: nothing is known of it (any more).
+        """
+
+    def holds(nodes: Sequence[str] | None, before: int | None, limit: int) -> Deferred[Sequence[Numbered]]:
+        """
+        The entries about holds on these nodes (None: on all), newest first.
+
+        :param before: only those with lower numbers: the last page's lowest.
         """
 
     def entries(after: int, limit: int) -> Deferred[Sequence[Numbered]]:

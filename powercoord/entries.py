@@ -13,6 +13,7 @@ from datetime import datetime
 
 from attrs import frozen
 
+from powercoord.holds import Hold
 from powercoord.model import Disposition, Goal, Observation, Outcome, Phase, PowerState, Request
 
 
@@ -123,4 +124,32 @@ class Resolved:
     text: str
 
 
-Entry = Accepted | Entered | Followed | Ended | Answered | Observed | Drifted | Resolved
+@frozen
+class Held:
+    """
+    Somebody holds a node; it takes the place of the same holder's hold before.
+
+    :param by: who asked for that, and from where.
+    """
+
+    at: datetime
+    node: str
+    hold: Hold
+    by: str
+
+
+@frozen
+class Released:
+    """
+    A hold on a node is over: released by somebody, or because its time had come.
+
+    :param by: who released it, and from where; empty if it expired.
+    """
+
+    at: datetime
+    node: str
+    holder: str
+    by: str = ""
+
+
+Entry = Accepted | Entered | Followed | Ended | Answered | Observed | Drifted | Resolved | Held | Released

@@ -161,6 +161,14 @@ class Stale(RequestRefused):
     """
 
 
+class Held(RequestRefused):
+    """
+    Somebody holds the node, and it is not to be changed before that is released.
+    """
+
+    retryable = True
+
+
 class Draining(RequestRefused):
     """
     The coordinator takes no new work just now.

@@ -22,9 +22,12 @@ from powercoord.entries import (
     Entered,
     Entry,
     Followed,
+    Held,
     Observed,
+    Released,
     Resolved,
 )
+from powercoord.holds import Hold
 from powercoord.model import (
     Boot,
     BootDevice,
@@ -59,6 +62,8 @@ KINDS: dict[type, str] = {
     Observed: "observed",
     Drifted: "drifted",
     Resolved: "resolved",
+    Held: "held",
+    Released: "released",
 }
 
 
@@ -202,11 +207,34 @@ def _rest(entry: Entry) -> Form:
         case Answered(node=node, action=action):
             form = {"node": node, "request_id": entry.request_id, "action": action}
             return form | {"outcome": outcome_form(entry.outcome)}
-        case Observed() | Drifted() | Resolved():
+        case Observed() | Drifted() | Resolved() | Held() | Released():
             return _seen_or_said(entry)
 
 
-def _seen_or_said(entry: Observed | Drifted | Resolved) -> Form:
+def hold_form(hold: Hold) -> Form:
+    """
+    A hold, as `hold_from` reads it.
+    """
+    form: Form = {"holder": hold.holder, "reason": hold.reason, "since": hold.since.isoformat()}
+    only, until = hold.only, hold.until
+    return form | _known(only=only and only.value, until=until and until.isoformat())
+
+
+def hold_from(form: Form) -> Hold:
+    """
+    The hold in a form.
+    """
+    only, until = form.get("only"), form.get("until")
+    return Hold(
+        holder=form["holder"],
+        reason=form["reason"],
+        since=datetime.fromisoformat(form["since"]),
+        only=None if only is None else Goal(only),
+        until=None if until is None else datetime.fromisoformat(until),
+    )
+
+
+def _seen_or_said(entry: Observed | Drifted | Resolved | Held | Released) -> Form:
     match entry:
         case Observed(node=node, observation=seen):
             return {"node": node, "state": seen.state.value} | ({"text": seen.text} if seen.text else {})
@@ -214,6 +242,11 @@ def _seen_or_said(entry: Observed | Drifted | Resolved) -> Form:
             return {"node": node, "wanted": entry.wanted.value, "seen": entry.seen.value}
         case Resolved(node=node, action=action):
             return {"node": node, "action": action, "by": entry.by, "text": entry.text}
+        case Held(node=node):
+            return {"node": node, "by": entry.by} | hold_form(entry.hold)
+        case Released(node=node):
+            how: Form = {"by": entry.by} if entry.by else {"expired": True}
+            return {"node": node, "holder": entry.holder} | how
 
 
 def event_from(form: Form) -> Entry:
@@ -234,6 +267,10 @@ def event_from(form: Form) -> Entry:
     node: str = form["node"]
     if kind == "observed":
         return Observed(at, node, Observation(PowerState(form["state"]), text=form.get("text", "")))
+    if kind == "held":
+        return Held(at, node, hold_from(form), form["by"])
+    if kind == "released":
+        return Released(at, node, form["holder"], form.get("by", ""))
     if kind == "drifted":
         return Drifted(at, node, Goal(form["wanted"]), PowerState(form["seen"]))
     return _of_action(kind, at, node, form)

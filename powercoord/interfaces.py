@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
 from powercoord.entries import Entry
+from powercoord.holds import IHolds
 from powercoord.model import (
     Boot,
     BootDevice,
@@ -243,6 +244,7 @@ class IRegistry(Interface):
     """
 
     roster: IRoster = Attribute("Who the nodes are.")
+    holds: IHolds = Attribute("Who forbids changes of which nodes.")
 
     def submit(request: Request) -> Deferred[ITicket]:
         """
@@ -303,7 +305,7 @@ class IRegistry(Interface):
 
     def outstanding() -> Sequence[str]:
         """
-        Names of the nodes with something unfinished, or with other power than is wanted.
+        Names of the nodes with something unfinished, with other power than is wanted, or held.
         """
 
     def subscribe(listener: Listener) -> Callable[[], None]:

@@ -37,7 +37,10 @@ class Defaults(Protocol):
     def timing(self) -> Timing: ...
 
 
-_TWO_LANES = "node '{}' is to be at {}, where an action for '{}' is not over yet; wait for it, or cancel it"
+_TWO_LANES = (
+    "node '{}' is to be at {}, where an action for '{}' is not over yet, or it is held;"
+    " wait for it, cancel it, or release it"
+)
 
 
 @implementer(IRoster)
@@ -47,8 +50,8 @@ class Roster:
 
     :param defaults: by driver, what holds for nodes that callers bring.
     :param max_adopted: how many of those are remembered.
-    :param in_use: whether a node still has something in its lane; the one that
-        was brought longest ago and is not in use makes room for a new one.
+    :param in_use: whether a node still has something in its lane, or is held; the
+        one that was brought longest ago and is not in use makes room for a new one.
     """
 
     def __init__(

@@ -134,7 +134,7 @@ class Assembly:
             self.installed.drivers,
             defaults=self.configuration.defaults,
             max_adopted=int(self.configuration.server.max_adopted),
-            in_use=lambda name: self.registry.is_busy(name),  # noqa: PLW0108 - there is no registry yet
+            in_use=lambda name: self.registry.is_busy(name) or bool(self.registry.holds.of(name)),
         )
 
     def _registry(self) -> Registry:

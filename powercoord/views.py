@@ -9,6 +9,7 @@ from datetime import datetime
 
 from attrs import frozen
 
+from powercoord.holds import Hold
 from powercoord.model import Boot, Node, Observation, Phase, Request, Verb, Wanted
 
 
@@ -37,6 +38,7 @@ class NodeView:
 
     :param drifted: whether it is at rest and its power was seen to be other
         than is wanted.
+    :param holds: who forbids changes of it.
     """
 
     node: Node
@@ -46,3 +48,4 @@ class NodeView:
     waiting: tuple[ActionView, ...]
     wanted: Wanted | None = None
     drifted: bool = False
+    holds: tuple[Hold, ...] = ()

@@ -20,15 +20,18 @@ from powercoord.client import (
     Accepted,
     Answer,
     Health,
+    HeldNode,
     NodeStatus,
     Pulse,
     Reading,
     Refused,
+    ReleasedNode,
     RosterEntry,
     ServerInfo,
 )
 from powercoord.durable import Numbered, Record
 from powercoord.errors import NoSuchAction, NoSuchNode, PowercoordError
+from powercoord.holds import Hold
 from powercoord.interfaces import IPowerDriver
 from powercoord.model import (
     CancelResult,
@@ -127,6 +130,11 @@ class FakeClient:
     drifted: Sequence[str] = ()
     records: Sequence[Record] = ()
     steps: Sequence[Numbered] = ()
+    holds: dict[str, tuple[Hold, ...]] = Factory(dict)
+    hold_entries: Sequence[Numbered] = ()
+    held: dict[str, HeldNode] = Factory(dict)
+    released: dict[str, ReleasedNode] = Factory(dict)
+    gone: Sequence[NodeStatus] = ()
     unreachable: PowercoordError | None = None
     going_on: bool = False
     submitted: list[list[Request]] = Factory(list)
@@ -177,6 +185,7 @@ class FakeClient:
             waiting=busy.waiting if busy else (),
             wanted=self.wanted.get(entry.name),
             drifted=entry.name in self.drifted,
+            holds=self.holds.get(entry.name, ()),
         )
 
     def query(
@@ -258,6 +267,25 @@ class FakeClient:
             if (nodes is None or record.request.node in nodes) and (since is None or record.at >= since)
         ]
         return succeed(tuple(found[:limit]))
+
+    def hold_history(self, nodes: Any = None, *, limit: int, since: datetime | None) -> Deferred[Any]:
+        found = [each for each in self.hold_entries if nodes is None or each.entry.node in nodes]
+        return succeed(tuple(found[:limit]))
+
+    def hold(self, nodes: Sequence[str], reason: str, **terms: Any) -> Deferred[Sequence[HeldNode]]:
+        said = {name: value for name, value in terms.items() if value is not None}
+        self.calls.append(f"hold {','.join(nodes)} {reason} {said}")
+        return succeed(tuple(self.held.get(node, HeldNode(node=node)) for node in nodes))
+
+    def release(
+        self, nodes: Sequence[str], *, holder: str | None = None, everybody: bool = False
+    ) -> Deferred[Sequence[ReleasedNode]]:
+        self.calls.append(f"release {','.join(nodes)} {'everybody' if everybody else holder}")
+        return succeed(tuple(self.released.get(node, ReleasedNode(node=node, released=1)) for node in nodes))
+
+    def list_outstanding(self) -> Deferred[tuple[NodeStatus, ...]]:
+        held = [self._status(entry) for entry in self.roster if entry.name in self.holds]
+        return succeed((*held, *self.gone))
 
     def show(self, action: str) -> Deferred[Sequence[Numbered]]:
         return succeed(self.steps) if self.steps else fail(NoSuchAction(f"no action '{action}'"))

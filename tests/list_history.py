@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
 from powercoord.durable import IHistory, Numbered, Record
-from powercoord.entries import Accepted, Answered, Entry, Followed
+from powercoord.entries import Accepted, Answered, Entry, Followed, Held, Released
 from powercoord.errors import BadRequest, NoSuchAction
 
 
@@ -50,6 +50,18 @@ class ListHistory:
             record
             for record in reversed(list(self._records()))
             if (nodes is None or record.request.node in nodes) and (before is None or record.number < before)
+        ]
+        return self._given(found[:limit])
+
+    def holds(
+        self, nodes: Sequence[str] | None, before: int | None, limit: int
+    ) -> Deferred[Sequence[Numbered]]:
+        found = [
+            each
+            for each in reversed(list(self._numbered()))
+            if isinstance(each.entry, Held | Released)
+            and (nodes is None or each.entry.node in nodes)
+            and (before is None or each.number < before)
         ]
         return self._given(found[:limit])
 

@@ -38,6 +38,7 @@ from powercoord.forms import (
     request_form,
     request_from,
 )
+from powercoord.holds import Hold
 from powercoord.model import (
     Boot,
     BootDevice,
@@ -105,6 +106,14 @@ actions = st.builds(
     waiters=st.lists(requests, max_size=3).map(tuple),
     superseded_by=st.none() | words,
 )
+holds = st.builds(
+    Hold,
+    holder=words,
+    reason=texts,
+    since=times,
+    only=st.none() | st.sampled_from(Goal),
+    until=st.none() | times,
+)
 entries = st.one_of(
     st.builds(
         e.Accepted,
@@ -122,6 +131,8 @@ entries = st.one_of(
     st.builds(e.Observed, times, words, st.builds(Observation, st.sampled_from(PowerState), text=texts)),
     st.builds(e.Drifted, times, words, st.sampled_from(Goal), st.sampled_from(PowerState)),
     st.builds(e.Resolved, times, words, words, words, texts),
+    st.builds(e.Held, times, words, holds, texts),
+    st.builds(e.Released, times, words, words, texts),
 )
 wanted = st.builds(
     Wanted,

@@ -17,6 +17,7 @@ from powercoord.api.http import HttpDoor
 from powercoord.api.metrics import METRICS, Metrics
 from powercoord.entries import Accepted, Answered, Drifted, Ended, Entry
 from powercoord.errors import ConfigError
+from powercoord.holds import Terms
 from powercoord.interfaces import IDoor
 from powercoord.model import (
     Disposition,
@@ -180,6 +181,7 @@ class MetricsTests(HttpCase):
         self.world.registry.query("n1")
         self.world.clock.pump([0.1] * 30)
         self.lifecycle.stage, self.lifecycle.pending, self.drifting = Stage.DRAINED, 7, 2
+        self.world.registry.holds.hold(["n2", "n3"], Terms(holder="ann", reason="why", lasting=60), "ann")
         self.world.journal.trouble = "the disk is full"
 
         values = self.values()
@@ -191,6 +193,9 @@ class MetricsTests(HttpCase):
         self.assertEqual(
             (7.0, 2.0), (values["powercoord_actions_pending"], values["powercoord_nodes_drifted"])
         )
+        self.assertEqual(2.0, values["powercoord_nodes_held"])
+        self.world.clock.advance(60)
+        self.assertEqual(0.0, self.values()["powercoord_nodes_held"])
         self.assertEqual((0.0, 0.0), (values["powercoord_accepting"], values["powercoord_journal_writable"]))
 
 

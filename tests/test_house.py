@@ -15,7 +15,18 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.sources import FunctionNode, Source, sources
 
 # What every room shares: values, errors, journal entries, and the doors between the rooms.
-SHARED = {"model", "interfaces", "errors", "entries", "forms", "durable", "settings", "stages", "views"}
+SHARED = {
+    "model",
+    "interfaces",
+    "errors",
+    "entries",
+    "forms",
+    "holds",
+    "durable",
+    "settings",
+    "stages",
+    "views",
+}
 
 # Single modules of plain functions, which know nothing of power. Whoever needs one imports it, except the
 # shared ones and the registry.

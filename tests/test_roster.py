@@ -301,8 +301,8 @@ class ReplacingTests(RosterCase):
         error = self.assertRaises(ConfigError, self.replace, node("other", "a1"))
 
         self.assertEqual(
-            "node 'other' is to be at a1:623, where an action for 'n1' is not over yet;"
-            " wait for it, or cancel it",
+            "node 'other' is to be at a1:623, where an action for 'n1' is not over yet, or it is held;"
+            " wait for it, cancel it, or release it",
             str(error),
         )
         self.assertEqual(["n2", "n1"], self.roster.names())

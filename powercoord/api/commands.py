@@ -64,6 +64,7 @@ _REFUSALS: dict[type[Exception], bytes] = {
         e.PowerActionFail,
         e.PowerActionAlreadyInProgress,
         e.Stale,
+        e.Held,
         e.Draining,
         e.JournalUnavailable,
     )

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from twisted.protocols.amp import Boolean, Command, Integer, Unicode
 
-from powercoord.api.arguments import Json
+from powercoord.api.arguments import Json, Seconds
 from powercoord.api.commands import PROTOCOL_ERRORS, REFUSALS, Arguments, Change
 
 
@@ -97,11 +97,11 @@ class ListActions(Command):
 
 class ListOutstanding(Command):
     """
-    The nodes with something unfinished, or with other power than is wanted of them.
+    The nodes with something unfinished, with other power than is wanted of them, or held.
 
     In the form of `Status`: what is in play and waits and for whom, what is
     ``wanted`` since when and by whom, what was seen last and how long ago,
-    and whether the node has ``drifted``.
+    whether the node has ``drifted``, and who ``holds`` it.
     """
 
     arguments: ClassVar[Arguments] = [(b"after", Unicode(optional=True))]
@@ -171,6 +171,67 @@ class History(Command):
 
     A page has at most ``limit`` requests (and at most 500).  One that may not
     be the last has a ``next``, to be sent as ``before``.
+    """
+
+    arguments: ClassVar[Arguments] = [
+        (b"nodes", Json(optional=True)),
+        (b"before", Integer(optional=True)),
+        (b"limit", Integer(optional=True)),
+    ]
+    response: ClassVar[Arguments] = [(b"page", Json()), (b"next", Integer(optional=True))]
+    errors = REFUSALS
+
+
+class Hold(Command):
+    """
+    Forbid changes of up to 500 nodes, until that is released.
+
+    ``only`` is ``on`` (what would turn it on) or ``off`` (what would turn it
+    off); without it every change is forbidden.  A hold ends by itself at
+    ``until`` (ISO 8601, with the offset) or after ``lasting``.  The requester
+    is the holder; each holder has one hold on a node, and says it anew by
+    holding again.  ``answers``, continued in ``rest``, has one object for
+    each node, in order: ``going_on`` are the actions that were accepted
+    before and go on, ``anew`` is there if the holder held it before; or
+    why it could not be held.
+    """
+
+    arguments: ClassVar[Arguments] = [
+        (b"nodes", Json()),
+        (b"reason", Unicode()),
+        (b"until", Unicode(optional=True)),
+        (b"lasting", Seconds(optional=True)),
+        (b"only", Unicode(optional=True)),
+        (b"requester", Unicode(optional=True)),
+    ]
+    response: ClassVar[Arguments] = [(b"answers", Json()), (b"rest", Json(optional=True))]
+    errors = REFUSALS
+
+
+class Release(Command):
+    """
+    Release up to 500 nodes: what the requester holds, the ``holder`` that is named, or ``everybody``.
+
+    ``answers``, continued in ``rest``, has one object for each node, in
+    order: how many holds were ``released``, and how many are ``left``; or
+    why not.
+    """
+
+    arguments: ClassVar[Arguments] = [
+        (b"nodes", Json()),
+        (b"holder", Unicode(optional=True)),
+        (b"everybody", Boolean(optional=True)),
+        (b"requester", Unicode(optional=True)),
+    ]
+    response: ClassVar[Arguments] = [(b"answers", Json()), (b"rest", Json(optional=True))]
+    errors = REFUSALS
+
+
+class HoldHistory(Command):
+    """
+    Who held and released nodes, these or all, as events with their numbers; newest first.
+
+    Pages are those of `History`.
     """
 
     arguments: ClassVar[Arguments] = [

@@ -7,6 +7,7 @@ Those of requests, outcomes and entries are in `powercoord.forms`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from powercoord.durable import Numbered, Record
@@ -17,15 +18,18 @@ from powercoord.forms import (
     boot_text,
     event_form,
     event_from,
+    hold_form,
     outcome_form,
     outcome_from,
     request_form,
     request_from,
 )
+from powercoord.holds import Hold
 from powercoord.model import Disposition, Goal, Phase, Verb, Wanted
 from powercoord.views import ActionView, NodeView
 
 MAX_WAITERS = 8
+MAX_HOLDS = 4
 MAX_TEXT = 500
 
 
@@ -102,7 +106,15 @@ def node_form(view: NodeView) -> Form:
         form["wanted"] = wanted_form(view.wanted)
     if view.drifted:
         form["drifted"] = True
-    return form
+    return form | holds_form(view.holds)
+
+
+def holds_form(holds: Sequence[Hold]) -> Form:
+    """
+    Who holds a node, the first few with all they say.
+    """
+    form: Form = {"holds": [hold_form(hold) for hold in holds[:MAX_HOLDS]]} if holds else {}
+    return form | _known(more_holds=len(holds[MAX_HOLDS:]) or None)
 
 
 def wanted_form(wanted: Wanted) -> Form:

@@ -76,7 +76,8 @@ NODES = Metric(Gauge, "powercoord_nodes", "Nodes by the power that was last seen
 DRIFTING = Metric(
     Gauge, "powercoord_nodes_drifted", "Nodes at rest whose power is seen to be other than wanted."
 )
-METRICS = (REQUESTS, ANSWERS, ACTIONS, DRIFTS, STAGE, ACCEPTING, WRITABLE, PENDING, NODES, DRIFTING)
+HELD = Metric(Gauge, "powercoord_nodes_held", "Nodes of which somebody forbids changes.")
+METRICS = (REQUESTS, ANSWERS, ACTIONS, DRIFTS, STAGE, ACCEPTING, WRITABLE, PENDING, NODES, DRIFTING, HELD)
 
 
 @define(eq=False)
@@ -115,6 +116,7 @@ class Metrics:
             (WRITABLE, lambda: self._registry.trouble is None),
             (PENDING, lambda: self._lifecycle.pending),
             (DRIFTING, self._drifting),
+            (HELD, lambda: len(self._registry.holds.names())),
         ):
             self._declare(metric, Gauge).set_function(_number(look))
         # A series that appears only with its first event cannot be seen to rise from 0.

@@ -19,11 +19,13 @@ from powercoord.api.forms import numbered_form, record_form
 from powercoord.api.pages import fill, joined
 from powercoord.api.power import alone
 from powercoord.api.serving import Later, Responders
-from powercoord.durable import IHistory
+from powercoord.durable import IHistory, Numbered, Record
 from powercoord.errors import BadRequest
+from powercoord.forms import Form
 from powercoord.interfaces import IRegistry
 
-T = TypeVar("T")
+T = TypeVar("T", Numbered, Record)
+Page = dict[str, Any]
 
 MAX_RECORDS = 500
 MAX_READING = 8
@@ -31,46 +33,41 @@ NO_HISTORY = "this coordinator keeps no history; server.state_dir in its configu
 
 
 @define(eq=False)
-class PastDesk:
+class PastPages:
     """
-    Answers about the past, for one connection.
+    Pages of the past, for one connection: a few at a time.
+
+    They are large, and answered whether they are read or not.
 
     :param history: None where nothing is kept.
-    :param peer: who asks where the command does not say it.
     """
 
-    _registry: IRegistry
     _history: IHistory | None
-    _peer: Callable[[], str]
     _reading: int = field(default=0, init=False)
 
-    def responders(self) -> Responders:
+    async def requests(self, names: Sequence[str] | None, before: int | None, limit: int | None) -> Page:
         """
-        What this desk answers.
+        What was asked of nodes.
         """
-        return {History: self._requests, ShowAction: self._show, Resolve: self._resolve}
+        most = min(limit or MAX_RECORDS, MAX_RECORDS)
+        return _page(await self._read(kept(self._history).requests, names, before, most), record_form, most)
 
-    async def _requests(self, *, nodes: Any, before: int | None, limit: int | None) -> dict[str, Any]:
-        names = None if nodes is None else read_words(nodes)
-        below, most = number_of(before, "before"), number_of(limit, "limit", 1)
-        most = min(most or MAX_RECORDS, MAX_RECORDS)
-        records = await self._read(kept(self._history).requests, names, below, most)
-        forms = fill(dump(record_form(record)) for record in records)
-        more = len(forms) < len(records) or len(records) == most
-        return {"page": joined(forms), "next": records[len(forms) - 1].number if more else None}
+    async def holds(self, names: Sequence[str] | None, before: int | None, limit: int | None) -> Page:
+        """
+        Who held and released nodes.
+        """
+        most = min(limit or MAX_RECORDS, MAX_RECORDS)
+        return _page(await self._read(kept(self._history).holds, names, before, most), numbered_form, most)
 
-    async def _show(self, *, action: str, after: int | None) -> dict[str, Any]:
-        begin = number_of(after, "after") or 0
-        entries = await self._read(kept(self._history).action, word_of(action, "action"))
-        coming = [numbered for numbered in entries if numbered.number > begin]
-        forms = fill(dump(numbered_form(numbered)) for numbered in coming)
-        more = len(forms) < len(coming)
-        return {"page": joined(forms), "next": coming[len(forms) - 1].number if more else None}
+    async def action(self, action: str, after: int) -> Page:
+        """
+        What became of an action.
+        """
+        entries = await self._read(kept(self._history).action, action)
+        coming = [numbered for numbered in entries if numbered.number > after]
+        return _page(coming, numbered_form, None)
 
     async def _read(self, read: Callable[..., Deferred[Sequence[T]]], *arguments: object) -> Sequence[T]:
-        """
-        One of a few pages: they are large, and answered whether they are read or not.
-        """
         if self._reading >= MAX_READING:
             raise BadRequest(f"{MAX_READING} pages are being read already; ask again when one has come")
         self._reading += 1
@@ -78,6 +75,42 @@ class PastDesk:
             return await read(*arguments)
         finally:
             self._reading -= 1
+
+
+def _page(found: Sequence[T], form: Callable[[T], Form], most: int | None) -> Page:
+    """
+    As many as fit, and the number of the last if there may be more.
+    """
+    forms = fill(dump(form(each)) for each in found)
+    more = len(forms) < len(found) or len(found) == most
+    return {"page": joined(forms), "next": found[len(forms) - 1].number if more else None}
+
+
+@define(eq=False)
+class PastDesk:
+    """
+    Answers about the past, for one connection.
+
+    :param peer: who asks where the command does not say it.
+    """
+
+    _registry: IRegistry
+    _pages: PastPages
+    _peer: Callable[[], str]
+
+    def responders(self) -> Responders:
+        """
+        What this desk answers.
+        """
+        return {History: self._requests, ShowAction: self._show, Resolve: self._resolve}
+
+    async def _requests(self, *, nodes: Any, before: int | None, limit: int | None) -> Page:
+        names = None if nodes is None else read_words(nodes)
+        return await self._pages.requests(names, number_of(before, "before"), number_of(limit, "limit", 1))
+
+    async def _show(self, *, action: str, after: int | None) -> Page:
+        begin = number_of(after, "after") or 0
+        return await self._pages.action(word_of(action, "action"), begin)
 
     async def _resolve(self, *, action: str, reason: str, requester: str | None) -> Later:
         why, peer = reason_of(reason, required=True), self._peer()

@@ -23,8 +23,9 @@ from powercoord.api.filter import STAGE
 from powercoord.api.fleet import FleetDesk
 from powercoord.api.following import Audience
 from powercoord.api.health import Changes, Health, health_form
+from powercoord.api.holding import HoldDesk
 from powercoord.api.limits import Limits, PeerLog, name_of
-from powercoord.api.past import PastDesk
+from powercoord.api.past import PastDesk, PastPages
 from powercoord.api.power import PowerDesk
 from powercoord.api.recovery import RecoveryDesk
 from powercoord.api.sparing import SparingHistory
@@ -149,10 +150,11 @@ class Reception:
         power = PowerDesk(it.registry, it.drivers, it.clock, it.new_id, peer, it.pxe)
         fleet = FleetDesk(it.registry, it.lifecycle, it.clock, it.new_id, peer, readings)
         recovery = RecoveryDesk(it.registry, peer)
-        past = PastDesk(it.registry, self._history, peer)
+        pages = PastPages(self._history)
+        past, holding = PastDesk(it.registry, pages, peer), HoldDesk(it.registry, pages, peer)
         steering = SteeringDesk(it.registry, it.lifecycle, it.clock, it.ident, peer)
         subscriptions = SubscriptionDesk(self._audience, self._history, it.clock, it.limits, event)
-        for desk in (power, fleet, recovery, past, steering, subscriptions, trust):
+        for desk in (power, fleet, recovery, past, holding, steering, subscriptions, trust):
             link.serving.add(desk.responders())
         link.serving.gate = trust.gate
         return subscriptions

@@ -14,7 +14,7 @@ from powercoord.api.arguments import dump
 from powercoord.api.asking import requester_of
 from powercoord.api.desires import read_desires
 from powercoord.api.extensions import ListOutstanding, Reconcile
-from powercoord.api.forms import MAX_TEXT, node_form
+from powercoord.api.forms import MAX_TEXT, holds_form, node_form
 from powercoord.api.lists import Listing
 from powercoord.api.pages import spread
 from powercoord.api.serving import Responders
@@ -53,7 +53,7 @@ class RecoveryDesk:
         try:
             return dump(node_form(self._registry.view(name)))
         except NoSuchNode as error:
-            return dump(_not_brought(name, error))
+            return dump(_not_brought(name, error) | holds_form(self._registry.holds.of(name)))
 
     async def _reconcile(self, *, reconcile_id: str, items: Any, requester: str | None) -> dict[str, Any]:
         requests = read_desires(reconcile_id, items, requester_of(requester, self._peer()))

@@ -45,6 +45,14 @@ class SparingHistory:
         """
         return self._in_turn(self._history.requests, nodes, before, limit)
 
+    def holds(
+        self, nodes: Sequence[str] | None, before: int | None, limit: int
+    ) -> Deferred[Sequence[Numbered]]:
+        """
+        The entries about holds on these nodes, newest first.
+        """
+        return self._in_turn(self._history.holds, nodes, before, limit)
+
     def action(self, action: str) -> Deferred[Sequence[Numbered]]:
         """
         Every entry about an action.

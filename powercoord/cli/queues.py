@@ -12,6 +12,7 @@ from typing import Any
 from attrs import astuple, frozen
 
 from powercoord.cli.exits import REACHED
+from powercoord.cli.holding import tell_holds
 from powercoord.cli.naming import Wanted, resolve
 from powercoord.cli.session import World
 from powercoord.cli.states import span
@@ -52,6 +53,7 @@ async def show_queue(nodes: Wanted | None, world: World) -> int:
     if not busy:
         world.screen.line("Nothing is in play, and nothing waits.")
         return REACHED
+    tell_holds(busy, world.screen)
     _table(busy, world)
     return REACHED
 
@@ -110,9 +112,11 @@ def _left(actions: Sequence[ActionView], now: datetime) -> str:
 
 def _form(status: NodeStatus) -> dict[str, Any]:
     from powercoord.api.forms import action_form
+    from powercoord.forms import hold_form
 
     return {
         "node": status.name,
         "in_play": None if status.in_play is None else action_form(status.in_play),
         "waiting": [action_form(action) for action in status.waiting],
+        "holds": [hold_form(hold) for hold in status.holds],
     }

@@ -13,31 +13,40 @@ from powercoord.cli.exits import REACHED
 from powercoord.cli.naming import Wanted
 from powercoord.cli.naming import resolve as resolve_names
 from powercoord.cli.session import World
-from powercoord.cli.telling import ending, happened, whom
+from powercoord.cli.telling import ending, happened, node_of, whom
 from powercoord.cli.times import Since, exact, local, rounded, since, took
 from powercoord.durable import Numbered, Record
-from powercoord.entries import Accepted
+from powercoord.entries import Accepted, Entry, Held
 
 
 async def show_history(nodes: Wanted | None, limit: int, begin: Since | None, world: World) -> int:
     """
-    The requests of the past, newest first.
+    The requests and the holds of the past, newest first.
 
     Nodes need not be there any more; one that never was is said to be unknown.
     """
-    from powercoord.api.forms import record_form
+    from powercoord.api.forms import numbered_form, record_form
 
     names = None if nodes is None else nodes.names or await resolve_names(world.client, nodes)
-    records = await world.client.history(names, limit=limit, since=since(begin, world.now()))
-    if not records and nodes is not None:
+    moment = since(begin, world.now())
+    records = await world.client.history(names, limit=limit, since=moment)
+    holds = await world.client.hold_history(names, limit=limit, since=moment)
+    everything: list[Record | Numbered] = [*records, *holds]
+    found = sorted(everything, key=lambda each: -each.number)[:limit]
+    if not found and nodes is not None:
         await resolve_names(world.client, nodes)
     if world.screen.json:
-        world.screen.document({"requests": [record_form(record) for record in records]})
-    elif not records:
+        shown = {"requests": [record_form(each) for each in found if isinstance(each, Record)]}
+        world.screen.document(
+            shown | {"holds": [numbered_form(each) for each in found if isinstance(each, Numbered)]}
+        )
+    elif not found:
         world.screen.line("Nothing was asked" + (f" of {nodes.text}" if nodes else "") + _then(begin, world))
     else:
-        _table(records, world)
-        if len(records) == limit:
+        now = world.now()
+        heads = ("WHEN", "NODE", "VERB", "FOR", "RESULT", "TOOK", "ACTION")
+        world.screen.table(heads, [_row(each, now) for each in found])
+        if len(found) == limit:
             world.screen.note(f"Only the newest {limit}; --limit shows more.")
     return REACHED
 
@@ -47,23 +56,23 @@ def _then(begin: Since | None, world: World) -> str:
     return "." if moment is None else f" since {local(moment)}."
 
 
-def _table(records: Sequence[Record], world: World) -> None:
-    now = world.now()
-    world.screen.table(
-        ("WHEN", "NODE", "VERB", "FOR", "RESULT", "TOOK", "ACTION"),
-        [
-            (
-                local(record.at),
-                record.request.node,
-                record.request.verb.value,
-                whom(record.request),
-                "going on" if record.outcome is None else ending(record.outcome),
-                _took(record, now),
-                record.action,
-            )
-            for record in records
-        ],
+def _row(found: Record | Numbered, now: datetime) -> Sequence[str]:
+    if isinstance(found, Numbered):
+        return _hold_row(found.entry)
+    return (
+        local(found.at),
+        found.request.node,
+        found.request.verb.value,
+        whom(found.request),
+        "going on" if found.outcome is None else ending(found.outcome),
+        _took(found, now),
+        found.action,
     )
+
+
+def _hold_row(entry: Entry) -> Sequence[str]:
+    verb = "hold" if isinstance(entry, Held) else "release"
+    return (local(entry.at), node_of(entry), verb, getattr(entry, "by", ""), happened(entry), "", "")
 
 
 def _took(record: Record, now: datetime) -> str:

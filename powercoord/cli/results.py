@@ -55,7 +55,8 @@ class Result:
         What there is to say about it.
         """
         if self.refused is not None:
-            return str(self.refused) or self.refused.code
+            # Nodes that are refused for the same reason share a row.
+            return str(self.refused).removeprefix(f"{self.node}: ") or self.refused.code
         return describe(self.outcome)
 
 

@@ -16,6 +16,7 @@ from click.exceptions import NoArgsIsHelpError
 from powercoord.cli.checking import check_config
 from powercoord.cli.demo import demo
 from powercoord.cli.exits import BAD_INPUT, INTERRUPTED, MEANINGS, NOT_REACHED, exit_code_of, line_of
+from powercoord.cli.hold import hold, release
 from powercoord.cli.look import drivers, nodes, query, queue, status, watch
 from powercoord.cli.past import history, resolve, show
 from powercoord.cli.power import boot, cycle, off, on, reset
@@ -111,6 +112,8 @@ for command in (
     show,
     cancel,
     resolve,
+    hold,
+    release,
     drain,
     resume,
     shutdown,

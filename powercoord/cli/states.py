@@ -12,6 +12,7 @@ from attrs import evolve, frozen
 
 from powercoord.cli.exits import NOT_KNOWN, REACHED
 from powercoord.cli.headline import headline, style_of
+from powercoord.cli.holding import tell_holds
 from powercoord.cli.naming import Wanted, resolve
 from powercoord.cli.progress import meter
 from powercoord.cli.screen import Screen, count_of
@@ -54,6 +55,7 @@ async def show_status(nodes: Wanted | None, world: World) -> int:
     world.screen.line(headline(now, world.now()), style_of(now))
     if drifted := [status for status in found if status.drifted]:
         world.screen.line(_drift(drifted), "bold red")
+    tell_holds(found, world.screen)
     if not found:
         world.screen.line("There are no nodes.")
     else:
@@ -163,12 +165,14 @@ def _health_form(now: Health) -> dict[str, Any]:
 
 def _status_form(status: NodeStatus) -> dict[str, Any]:
     from powercoord.api.forms import action_form, wanted_form
+    from powercoord.forms import hold_form
 
     form: dict[str, Any] = {"node": status.name, "driver": status.driver, "groups": list(status.groups)}
     form |= {"state": status.state.value, "age": status.age}
     form |= {"text": status.text} if status.text else {}
     form["wanted"] = None if status.wanted is None else wanted_form(status.wanted)
     form["drifted"] = status.drifted
+    form["holds"] = [hold_form(hold) for hold in status.holds]
     form["in_play"] = None if status.in_play is None else action_form(status.in_play)
     form["waiting"] = [action_form(action) for action in status.waiting]
     return form

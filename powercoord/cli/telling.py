@@ -6,6 +6,7 @@ Events in words.
 from __future__ import annotations
 
 from powercoord.cli.results import describe
+from powercoord.cli.times import local
 from powercoord.entries import (
     Accepted,
     Answered,
@@ -14,10 +15,13 @@ from powercoord.entries import (
     Entered,
     Entry,
     Followed,
+    Held,
     Observed,
+    Released,
     Resolved,
 )
-from powercoord.model import Outcome, Request
+from powercoord.holds import Hold
+from powercoord.model import Goal, Outcome, Request
 
 
 def whom(request: Request) -> str:
@@ -34,7 +38,7 @@ def ending(outcome: Outcome) -> str:
     return f"{type(outcome).__name__.lower()}: {describe(outcome)}"
 
 
-def happened(entry: Entry) -> str:  # noqa: PLR0911 - one for each kind of entry
+def happened(entry: Entry) -> str:  # noqa: C901, PLR0911 - one for each kind of entry
     """
     What an entry tells of its node.
     """
@@ -56,6 +60,23 @@ def happened(entry: Entry) -> str:  # noqa: PLR0911 - one for each kind of entry
             return f"has drifted: it is {seen.value}, and {wanted.value} is wanted"
         case Resolved(by=by, text=text):
             return f"resolved by {by}: {text}"
+        case Held(hold=hold, by=by):
+            return f"held by {by}{terms(hold)}"
+        case Released(holder=holder, by=by):
+            return (
+                f"hold of {holder} released by {by}" if by else f"hold of {holder} is over: its time has come"
+            )
+
+
+ONLY = {None: "", Goal.ON: ", only what turns it on", Goal.OFF: ", only what turns it off"}
+
+
+def terms(hold: Hold) -> str:
+    """
+    Until when, what, and why somebody holds a node.
+    """
+    until = "" if hold.until is None else f" until {local(hold.until)}"
+    return f"{until}{ONLY[hold.only]}: {hold.reason}"
 
 
 def node_of(entry: Entry) -> str:

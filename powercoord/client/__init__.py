@@ -7,6 +7,7 @@ from powercoord.api.health import Health
 from powercoord.client.client import Client
 from powercoord.client.connecting import Patience
 from powercoord.client.errors import CallTimeout, ClientClosed, NotAuthenticated, RemoteError, Unreachable
+from powercoord.client.holding import HeldNode, ReleasedNode
 from powercoord.client.racks import Racks
 from powercoord.client.results import (
     Accepted,
@@ -31,6 +32,7 @@ __all__ = [
     "ClientClosed",
     "Desired",
     "Health",
+    "HeldNode",
     "Lagged",
     "NodeStatus",
     "NotAuthenticated",
@@ -39,6 +41,7 @@ __all__ = [
     "Racks",
     "Reading",
     "Refused",
+    "ReleasedNode",
     "RemoteError",
     "RosterEntry",
     "ServerInfo",

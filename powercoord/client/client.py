@@ -19,6 +19,7 @@ from twisted.internet.defer import Deferred
 
 from powercoord.api.commands import DescribePowerTypes, Identify
 from powercoord.api.extensions import Cancel, ListActions, ListNodes, Status
+from powercoord.client.holding import Holding
 from powercoord.client.outcomes import Fate
 from powercoord.client.past import Past
 from powercoord.client.reading import CHUNK, entry_from, status_from
@@ -36,7 +37,7 @@ from powercoord.client.watch import Watch
 from powercoord.model import Boot, CancelResult, Outcome, Policy, Request, Verb, Wait
 
 
-class Client(Past, Steering):
+class Client(Past, Holding, Steering):
     """
     One coordinator, kept connected from `connect` (or `start`) to `close`.
 

@@ -20,6 +20,7 @@ from powercoord.client.errors import error_of
 from powercoord.client.lifeline import Lifeline
 from powercoord.client.line import Form, Line
 from powercoord.client.results import NodeStatus, Reading, RosterEntry
+from powercoord.forms import hold_from
 from powercoord.model import PowerState
 
 CHUNK = 500
@@ -110,6 +111,8 @@ def status_from(form: Form) -> NodeStatus:
         waiting=tuple(action_from(action) for action in form.get("waiting", ())),
         wanted=None if wanted is None else wanted_from(wanted),
         drifted=form.get("drifted", False),
+        holds=tuple(hold_from(hold) for hold in form.get("holds", ())),
+        more_holds=form.get("more_holds", 0),
     )
 
 

@@ -13,6 +13,7 @@ from attrs import field, frozen
 from powercoord.api.health import Health
 from powercoord.entries import Entry
 from powercoord.errors import PowercoordError
+from powercoord.holds import Hold
 from powercoord.model import Disposition, Goal, Outcome, PowerState, Wanted
 from powercoord.stages import Stage
 from powercoord.views import ActionView
@@ -73,6 +74,7 @@ class NodeStatus:
     A node as the registry sees it: what was seen last, its lane, and what is wanted of it.
 
     :param drifted: whether it is at rest with other power than is wanted.
+    :param holds: who forbids changes of it, and ``more_holds`` more.
     """
 
     name: str
@@ -85,6 +87,8 @@ class NodeStatus:
     waiting: tuple[ActionView, ...] = ()
     wanted: Wanted | None = None
     drifted: bool = False
+    holds: tuple[Hold, ...] = ()
+    more_holds: int = 0
 
 
 @frozen

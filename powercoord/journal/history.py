@@ -47,6 +47,12 @@ UNION SELECT number, body FROM entry
     WHERE kind = 'followed' AND request_id IN (SELECT request_id FROM answered)
 ORDER BY number
 """
+_HOLDS = """
+SELECT number, body FROM entry INDEXED BY entry_hold
+WHERE kind IN ('held', 'released') AND {which} AND number < ? ORDER BY number DESC LIMIT ?
+"""
+HOLDS_OF_NODES = _HOLDS.format(which="node IN (SELECT value FROM json_each(?))")
+ALL_HOLDS = _HOLDS.format(which="true")
 _BEFORE_ALL = 1 << 62
 
 
@@ -77,6 +83,17 @@ class History:
         if nodes is None:
             return self._read(partial(_records, _RECORDS + _OF_ALL, (below, limit)))
         return self._read(partial(_records, _RECORDS + _OF_NODES, (json.dumps(list(nodes)), below, limit)))
+
+    def holds(
+        self, nodes: Sequence[str] | None, before: int | None, limit: int
+    ) -> Deferred[Sequence[Numbered]]:
+        """
+        The entries about holds on these nodes, newest first.
+        """
+        below = _BEFORE_ALL if before is None else before
+        if nodes is None:
+            return self._read(partial(_holds, ALL_HOLDS, (below, limit)))
+        return self._read(partial(_holds, HOLDS_OF_NODES, (json.dumps(list(nodes)), below, limit)))
 
     def action(self, action: str) -> Deferred[Sequence[Numbered]]:
         """
@@ -135,6 +152,10 @@ def _action(action: str, connection: sqlite3.Connection) -> Sequence[Numbered]:
     if not found:
         raise NoSuchAction(f"nothing is known of action {action} (any more)")
     return found
+
+
+def _holds(query: str, values: tuple[str | int, ...], connection: sqlite3.Connection) -> Sequence[Numbered]:
+    return [numbered(*row) for row in connection.execute(query, values).fetchall()]
 
 
 def _entries(after: int, limit: int, connection: sqlite3.Connection) -> Sequence[Numbered]:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import frozen
 
 from powercoord.durable import Left, Pending, Record, Recovered
 from powercoord.entries import Entry
-from powercoord.journal.rows import accepted, numbered, record, seen, wanted
+from powercoord.holds import Hold
+from powercoord.journal.rows import accepted, hold, numbered, record, seen, wanted
 from powercoord.journal.unfinished import left
 from powercoord.model import Verb
 
@@ -48,11 +49,21 @@ def load(connection: sqlite3.Connection, notes: Sequence[str]) -> Loaded:
         sequences={name: sequence for name, sequence, *_ in nodes if sequence is not None},
         seen={name: seen(body) for name, *_, body in nodes if body is not None},
         answered=tuple(_answered(connection)),
+        holds=_holds(connection),
         newest=newest(connection),
         notes=tuple(notes),
     )
     ids = connection.execute("SELECT request_id FROM request WHERE answer IS NOT NULL")
     return Loaded(recovered, frozenset(hash(request_id) for (request_id,) in ids))
+
+
+def _holds(connection: sqlite3.Connection) -> Mapping[str, tuple[Hold, ...]]:
+    holds: dict[str, tuple[Hold, ...]] = {}
+    for node, body in connection.execute(
+        "SELECT hold.node, entry.body FROM hold JOIN entry ON entry.number = hold.number ORDER BY hold.number"
+    ):
+        holds[node] = (*holds.get(node, ()), hold(body))
+    return holds
 
 
 def newest(connection: sqlite3.Connection) -> int:

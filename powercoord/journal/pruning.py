@@ -3,7 +3,8 @@
 What need not be kept any longer goes, a little at a time.
 
 Never an action that is not over with all that was written about it, nor a
-request without its answer, nor what is wanted and was last seen of a node.
+request without its answer, nor what is wanted and was last seen of a node, nor
+a hold that is not over.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ DELETE FROM entry WHERE number <= ?
     AND NOT EXISTS (SELECT 1 FROM action WHERE id = entry.action)
     AND NOT EXISTS (SELECT 1 FROM request WHERE number = entry.number)
     AND NOT EXISTS (SELECT 1 FROM node WHERE name = entry.node AND entry.number IN (wanted, seen))
+    AND NOT EXISTS (SELECT 1 FROM hold WHERE node = entry.node AND number = entry.number)
 """
 
 

@@ -14,7 +14,8 @@ from attrs import evolve
 
 from powercoord.durable import Numbered, Record, Seen
 from powercoord.entries import Accepted, Entry
-from powercoord.forms import event_form, event_from, outcome_from, request_from
+from powercoord.forms import event_form, event_from, hold_from, outcome_from, request_from
+from powercoord.holds import Hold
 from powercoord.model import Disposition, PowerState, Request, Wanted
 from powercoord.registry.wants_projection import wanted_after
 
@@ -74,6 +75,13 @@ def seen(text: str) -> Seen:
     """
     form = json.loads(text)
     return Seen(datetime.fromisoformat(form["at"]), PowerState(form["state"]), form.get("text", ""))
+
+
+def hold(text: str) -> Hold:
+    """
+    The hold that somebody laid on a node, by this entry.
+    """
+    return hold_from(json.loads(text))
 
 
 def accepted(text: str) -> Accepted:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from attrs import define, field, frozen
 
 from powercoord.entries import Entry
+from powercoord.holds import Hold
 from powercoord.model import Outcome
 from powercoord.registry.action import PowerAction
 from powercoord.registry.lane import Lane
@@ -61,6 +62,7 @@ class Batch:
     :param started: new actions.
     :param cancels: in play, to be cancelled once this is durable.
     :param ended: were waiting, with those they have left unanswered till now.
+    :param holds: on each node that was held or released, those that there are then.
     """
 
     entries: list[Entry] = field(factory=list)
@@ -69,6 +71,7 @@ class Batch:
     moves: list[Move] = field(factory=list)
     ended: list[tuple[PowerAction, list[Waiter]]] = field(factory=list)
     before: dict[Lane, Before] = field(factory=dict)
+    holds: dict[str, tuple[Hold, ...]] = field(factory=dict)
 
     def touches(self, lane: Lane) -> None:
         """

@@ -42,6 +42,13 @@ class Lanes:
         """
         return self._lanes.get(name)
 
+    def going_on(self, name: str) -> tuple[str, ...]:
+        """
+        The ids of a node's actions, in order.
+        """
+        lane = self._lanes.get(name)
+        return () if lane is None else tuple(action.id for action in lane.all())
+
     def holding(self, action: PowerAction) -> Lane:
         """
         The lane that an action is in.

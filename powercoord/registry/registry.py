@@ -31,6 +31,7 @@ from powercoord.registry.consequences import Consequences
 from powercoord.registry.course import Course
 from powercoord.registry.dismissal import Dismissal
 from powercoord.registry.expiry import Expiry
+from powercoord.registry.holds import Holds
 from powercoord.registry.intake import Intake
 from powercoord.registry.interruption import Interruption
 from powercoord.registry.lanes import Lanes
@@ -70,6 +71,7 @@ class Registry:
     _reads: Reads = field(init=False)
     _expiry: Expiry = field(init=False)
     _dismissal: Dismissal = field(init=False)
+    holds: Holds = field(init=False)
     wants: Wants = field(init=False)
     _interruption: Interruption = field(init=False)
     _memory: Memory = field(init=False)
@@ -92,6 +94,8 @@ class Registry:
         self._dismissal = Dismissal(self._world, self._intake, self._acceptance, self._lanes, self._course)
         self._expiry = Expiry(self._world.clock, self._intake, self._dismissal.end_if_waiting)
         self._interruption = Interruption(self._world, self._intake, self._lanes, self._course)
+        self.holds = self._holds()
+        self._publisher.subscribe(self.holds.published)
         self.wants = self._wants()
         self._publisher.subscribe(self.wants.published)
 
@@ -100,6 +104,7 @@ class Registry:
         Go on from what the journal knows; called once, before anything else.
         """
         self._recovery.begin(recovered, self._course, self._expiry)
+        self.holds.begin(recovered.holds)
         self.wants.begin(recovered.wanted)
 
     def submit(self, request: Request) -> Deferred[ITicket]:
@@ -149,7 +154,8 @@ class Registry:
         age = None if observed.at is None else self._world.clock.seconds() - observed.at
         in_play = lane.in_play.view() if lane is not None and lane.in_play is not None else None
         waiting = tuple(action.view() for action in lane.waiting) if lane is not None else ()
-        return NodeView(node, observed, age, in_play, waiting, self.wants.of(name), self.wants.drifted(name))
+        wanted, drifted = self.wants.of(name), self.wants.drifted(name)
+        return NodeView(node, observed, age, in_play, waiting, wanted, drifted, self.holds.of(name))
 
     def busy(self) -> Sequence[NodeView]:
         """
@@ -159,9 +165,9 @@ class Registry:
 
     def outstanding(self) -> Sequence[str]:
         """
-        Names of the nodes with something unfinished, or with other power than is wanted.
+        Names of the nodes with something unfinished, with other power than is wanted, or held.
         """
-        return list(self._unfinished() | dict.fromkeys(self.wants.drifting()))
+        return list(dict.fromkeys([*self._unfinished(), *self.wants.drifting(), *self.holds.names()]))
 
     @property
     def pending(self) -> int:
@@ -244,6 +250,7 @@ class Registry:
         self.drain(reason, "stop")
         self._course.stopping = True
         self.wants.stop()
+        self.holds.stop()
         self._reads.stop()
         return Deferred.fromCoroutine(self._stop(reason))
 
@@ -273,6 +280,7 @@ class Registry:
             if self.draining is not None:
                 raise Draining(f"{request.node}: not accepted, draining: {self.draining}; try again later")
             node = self._node(request.node)
+            self.holds.check(node.name, request.verb, batch)
             return self._acceptance.accept(request, node, self._lanes.of(node), batch)
         except RequestRefused as refusal:
             return refusal
@@ -285,6 +293,16 @@ class Registry:
         if self._lanes.is_absent(node.name):
             self._recovery.brought(node, self._course, self._expiry)
         return node
+
+    def _holds(self) -> Holds:
+        return Holds(
+            clock=self._world.clock,
+            now=self._world.now,
+            intake=self._intake,
+            find=self._node,
+            going_on=self._lanes.going_on,
+            released=lambda name: self.wants.free(name),  # noqa: PLW0108 - there are no wants yet
+        )
 
     def _wants(self) -> Wants:
         world = self._world
@@ -300,6 +318,7 @@ class Registry:
             read=self.query,
             new_id=self._new_id,
             trouble=lambda: self.trouble,
+            forbidden=self.holds.forbids,
         )
 
     def _find(self, name: str) -> Node | None:

@@ -56,6 +56,7 @@ class Wants:
     :param submit: the registry's own way in.
     :param read: reads a node, as a query does.
     :param trouble: why nothing can be written just now, else None.
+    :param forbidden: whether somebody forbids to turn a node on, or off.
     """
 
     clock: IReactorTime
@@ -69,6 +70,7 @@ class Wants:
     read: Callable[[str], Deferred[Observation]]
     new_id: Callable[[], str]
     trouble: Callable[[], str | None]
+    forbidden: Callable[[str, Goal], bool] = lambda _name, _goal: False
     _wanted: dict[str, Wanted] = field(factory=dict, init=False)
     _resolved: dict[str, str] = field(factory=dict, init=False)
     _to_judge: Alarms = field(init=False)
@@ -159,6 +161,13 @@ class Wants:
         for name in self._episodes:
             self._to_judge.set(name, 0.0)
 
+    def free(self, name: str) -> None:
+        """
+        A hold on a node is over: what was seen while it was held may be to be enforced.
+        """
+        if name in self._episodes:
+            self._to_judge.set(name, 0.0)
+
     def pause(self) -> None:
         """
         Begin nothing (a drain): no reads, no requests, and no timer for any.
@@ -239,8 +248,9 @@ class Wants:
 
     def _to_bring_back(self, name: str) -> Wanted | None:
         """
-        What is wanted of a node, if it has drifted and that is to be enforced.
+        What is wanted of a node, if it has drifted and that is to be enforced, and nobody forbids it.
         """
         if not self._episodes.is_told(name) or not self.drifted(name) or not self._enforced(name):
             return None
-        return self._wanted.get(name)
+        wanted = self._wanted.get(name)
+        return None if wanted is None or self.forbidden(name, wanted.goal) else wanted

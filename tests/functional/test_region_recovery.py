@@ -6,6 +6,7 @@ A region controller and a real coordinator that is killed: nothing is missing, a
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import Any
 
@@ -43,7 +44,7 @@ class RegionCase(SignalledCase):
             "--connect",
             f"unix:{self.folder}/amp.sock",
         ]
-        out, err, code = await getProcessOutputAndValue(sys.executable, [*program, *words])
+        out, err, code = await getProcessOutputAndValue(sys.executable, [*program, *words], os.environ)
         return out.decode(), err.decode(), code
 
     async def told(self, watch: Any, ids: set[str]) -> list[Any]:

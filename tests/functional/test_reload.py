@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from powercoord.errors import NoSuchNode
+from powercoord.errors import Held, NoSuchNode
+from powercoord.lifecycle.signals import TOGETHER
 from powercoord.model import Done, How, PowerState, Verb
 from tests.functional.signalled_twistd import CONFIGURATION, HUP, SignalledCase
 
@@ -108,3 +109,23 @@ class ReloadTests(SignalledCase):
         await self.done("z", Verb.OFF)
 
         self.assertFalse(self.fleet.power(0))
+
+    async def test_held_machine(self) -> None:
+        """
+        A machine does not slip out of a hold by another name, nor by being gone from the configuration.
+        """
+        head = await self.begin()
+        await self.client.hold(["a"], "hands inside")
+
+        for names, says in (
+            ({"z": 1}, "or it is held; wait for it, cancel it, or release it"),
+            ({"b": 2}, "removed: a"),
+            ({"a": 1}, "added: a"),
+        ):
+            await self.reload(head + self.nodes(**names), says)
+            await self.pause(2 * TOGETHER)
+        (refused,) = await self.client.submit([self.client.request("a", Verb.ON)])
+        self.assertIsInstance(refused.error, Held)
+        await self.client.release(["a"])
+        await self.reload(head + self.nodes(z=1), "added: z")
+        await self.done("z", Verb.ON)

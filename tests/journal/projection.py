@@ -11,7 +11,19 @@ from datetime import datetime
 from attrs import define, evolve, field
 
 from powercoord.durable import Left, Numbered, Pending, Record, Recovered, Seen
-from powercoord.entries import Accepted, Answered, Ended, Entered, Entry, Followed, Observed, Resolved
+from powercoord.entries import (
+    Accepted,
+    Answered,
+    Ended,
+    Entered,
+    Entry,
+    Followed,
+    Held,
+    Observed,
+    Released,
+    Resolved,
+)
+from powercoord.holds import Hold
 from powercoord.model import Cancelled, Disposition, Goal, Outcome, Phase, Unknown, Verb, Wanted
 
 GOALS = {Verb.ON: Goal.ON, Verb.OFF: Goal.OFF, Verb.SOFT_OFF: Goal.OFF, Verb.CYCLE: Goal.ON}
@@ -31,8 +43,9 @@ class Projection:
     wanted: dict[str, Wanted] = field(factory=dict)
     sequences: dict[str, int] = field(factory=dict)
     seen: dict[str, Seen] = field(factory=dict)
+    holds: dict[str, dict[str, Hold]] = field(factory=dict)
 
-    def add(self, entry: Entry) -> None:  # noqa: C901 - one case for each kind
+    def add(self, entry: Entry) -> None:  # noqa: C901, PLR0912 - one case for each kind
         """
         One more became durable.
         """
@@ -60,6 +73,11 @@ class Projection:
                 self.take_back(entry.node, entry.action)
             case Observed(observation=observation):
                 self.seen[entry.node] = Seen(entry.at, observation.state, observation.text)
+            case Held(node=node, hold=hold):
+                self.holds.setdefault(node, {}).pop(hold.holder, None)
+                self.holds[node][hold.holder] = hold
+            case Released(node=node, holder=holder):
+                self.holds.get(node, {}).pop(holder, None)
 
     def accepted(self, entry: Accepted) -> None:
         request, number = entry.request, len(self.entries)
@@ -137,6 +155,7 @@ class Projection:
             sequences=self.sequences,
             seen=self.seen,
             answered=tuple(self.requests[each] for each in self.order),
+            holds={node: tuple(holds.values()) for node, holds in self.holds.items() if holds},
             newest=len(self.entries),
         )
 

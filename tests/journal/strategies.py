@@ -15,9 +15,12 @@ from powercoord.entries import (
     Entered,
     Entry,
     Followed,
+    Held,
     Observed,
+    Released,
     Resolved,
 )
+from powercoord.holds import Hold
 from powercoord.model import (
     Boot,
     BootDevice,
@@ -74,6 +77,15 @@ OUTCOMES: st.SearchStrategy[Outcome] = st.one_of(
     st.builds(Interrupted, TEXTS),
     st.builds(Unknown, TEXTS),
 )
+HOLDERS = st.sampled_from(["ann", "bob", "q'\"\\5"])
+HOLDS = st.builds(
+    Hold,
+    holder=HOLDERS,
+    reason=TEXTS,
+    since=TIMES,
+    only=st.none() | st.sampled_from(Goal),
+    until=st.none() | TIMES,
+)
 ENTRIES: st.SearchStrategy[Entry] = st.one_of(
     st.builds(
         Accepted,
@@ -91,6 +103,8 @@ ENTRIES: st.SearchStrategy[Entry] = st.one_of(
     st.builds(Observed, TIMES, NODES, st.builds(Observation, st.sampled_from(PowerState), text=TEXTS)),
     st.builds(Drifted, TIMES, NODES, st.sampled_from(Goal), st.sampled_from(PowerState)),
     st.builds(Resolved, TIMES, NODES, ACTIONS, TEXTS, TEXTS),
+    st.builds(Held, TIMES, NODES, HOLDS, TEXTS),
+    st.builds(Released, TIMES, NODES, HOLDERS, TEXTS),
 )
 APPENDS = st.lists(st.lists(ENTRIES, max_size=4), max_size=8)
 LIVES = st.lists(APPENDS, min_size=1, max_size=3)

@@ -36,7 +36,10 @@ class SecretTests(SynchronousTestCase):
         """
         found = {each for each in members(Entry) if each not in PLAIN and not issubclass(each, Enum)}
 
-        self.assertEqual({"powercoord.entries", "powercoord.model"}, {each.__module__ for each in found})
+        self.assertEqual(
+            {"powercoord.entries", "powercoord.holds", "powercoord.model"},
+            {each.__module__ for each in found},
+        )
         self.assertEqual(set(), {each.__name__ for each in found} & {"Node", "Target", "Timing"})
 
     def test_names(self) -> None:

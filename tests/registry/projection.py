@@ -10,8 +10,10 @@ from collections.abc import Iterable
 from attrs import define, evolve, field
 
 from powercoord.durable import Left, Pending, Record, Recovered, Seen
-from powercoord.entries import Accepted, Answered, Ended, Entered, Entry, Followed, Observed
+from powercoord.entries import Accepted, Answered, Ended, Entered, Entry, Followed, Held, Observed, Released
+from powercoord.holds import Hold
 from powercoord.model import Disposition, Phase, Wanted
+from powercoord.registry.holds_projection import held_after
 from powercoord.registry.wants_projection import wanted_after
 
 
@@ -27,6 +29,7 @@ class Projection:
     sequences: dict[str, int] = field(factory=dict)
     seen: dict[str, Seen] = field(factory=dict)
     answered: list[str] = field(factory=list)
+    holds: dict[str, tuple[Hold, ...]] = field(factory=dict)
     number: int = 0
 
     def read(self, entry: Entry) -> None:
@@ -49,6 +52,8 @@ class Projection:
                 self.answered.append(entry.request_id)
             case Observed():
                 self.seen[entry.node] = Seen(entry.at, entry.observation.state, entry.observation.text)
+            case Held(node=node) | Released(node=node):
+                self.holds[node] = held_after(self.holds.get(node, ()), entry)
             case _:
                 pass
         node = entry.request.node if isinstance(entry, Accepted) else entry.node
@@ -66,6 +71,7 @@ class Projection:
             sequences=dict(self.sequences),
             seen=dict(self.seen),
             answered=[self.records[request_id] for request_id in self.answered],
+            holds={node: holds for node, holds in self.holds.items() if holds},
             newest=self.number,
         )
 

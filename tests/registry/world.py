@@ -148,6 +148,8 @@ class ListJournal:
 class World:
     """
     ``count`` nodes n1, n2, … with an endpoint each, unless they share one.
+
+    :param first_id: where the numbers of actions and requests begin, for one that follows another.
     """
 
     count: int = 3
@@ -159,15 +161,17 @@ class World:
     clock: Clock = field(factory=Clock)
     history: Any = None
     make_driver: Callable[[Clock], FakeDriver] = FakeDriver
+    first_id: int = 1
     driver: FakeDriver = field(init=False)
     journal: ListJournal = field(factory=ListJournal, init=False)
     registry: Registry = field(init=False)
     roster: FixedRoster = field(init=False)
-    _ids: count[int] = field(factory=lambda: count(1), init=False)
+    _ids: count[int] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.driver = self.make_driver(self.clock)
-        action_ids = count(1)
+        action_ids = count(self.first_id)
+        self._ids = count(self.first_id)
         self.roster = FixedRoster({name: self.node(name) for name in self.names()})
         self.registry = build_registry(
             clock=self.clock,
