@@ -131,7 +131,9 @@ class BenchmarkTests(SynchronousTestCase):
         done = benchmark("--tiny", "imap")
 
         self.assertEqual((2, ""), (done.returncode, done.stdout))
-        self.assertIn("there is no benchmark imap; there are registry, journal, amp, off, memory, ipmi", done.stderr)
+        self.assertIn(
+            "there is no benchmark imap; there are registry, journal, amp, off, memory, ipmi", done.stderr
+        )
 
     def test_output_and_profile(self) -> None:
         """
