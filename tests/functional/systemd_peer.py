@@ -15,6 +15,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -22,6 +23,8 @@ from functools import cache
 from pathlib import Path
 
 from attrs import define, field
+
+from tests.sources import ROOT
 
 _NEEDED = ("/usr/lib/systemd/systemd", "unshare", "nsenter", "systemctl")
 _ENTER = ("--mount", "--pid", "--uts", "--ipc", "--cgroup")
@@ -31,36 +34,53 @@ _RUNTIME = "/run/user/test"
 _TARGETS = ("basic.target", "shutdown.target", "nothing.target")
 _TARGET = "[Unit]\nDescription=Nothing\nDefaultDependencies=no\n"
 
-# $1 is our folder, $2 our control group, $3 the runtime folder.
-# It goes on to systemd only when that can harm nothing.
+# $1 is our folder, $2 our control group, $3 the runtime folder; then come places that must be seen in any case,
+# be they below /tmp or /var. It goes on to systemd only when that can harm nothing.
 _SCRIPT = """
 set -e
+folder=$1 group=$2 runtime=$3
+shift 3
 mount --make-rprivate /
 mount -t proc proc /proc
 mount -t tmpfs -o mode=755 tmpfs /run
-mkdir -p /run/systemd/system /run/folder "$3"
-chmod 700 "$3"
-mount --bind "$1" /run/folder
+mkdir -p /run/systemd/system /run/folder "$runtime"
+chmod 700 "$runtime"
+mount --bind "$folder" /run/folder
+kept=0
+for place; do
+    kept=$((kept + 1))
+    mkdir -p /run/kept/$kept
+    mount --bind "$place" /run/kept/$kept
+done
 mount -t tmpfs -o mode=1777 tmpfs /tmp
 mount -t tmpfs -o mode=755 tmpfs /var
 mount -t tmpfs -o mode=1777 tmpfs /dev/shm
-mkdir -p "$1" /var/lib /var/log /var/tmp
-mount --bind /run/folder "$1"
+mkdir -p "$folder" /var/lib /var/log /var/tmp
+mount --bind /run/folder "$folder"
+kept=0
+for place; do
+    kept=$((kept + 1))
+    if [ ! -e "$place" ]; then
+        mkdir -p "$place"
+        mount --bind /run/kept/$kept "$place"
+        mount -o remount,bind,ro "$place"
+    fi
+done
 mount -o remount,bind,ro /
 mount -o remount,bind,ro /dev
 while umount -l /sys/fs/cgroup 2>/dev/null; do :; done
 mount -o remount,bind,ro /sys
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
-mkdir -p "/sys/fs/cgroup/$2"
-echo $$ > "/sys/fs/cgroup/$2/cgroup.procs"
-for place in / /etc /usr /root /home /opt /srv /dev /sys; do
+mkdir -p "/sys/fs/cgroup/$group"
+echo $$ > "/sys/fs/cgroup/$group/cgroup.procs"
+for place in / /etc /usr /root /home /opt /srv /dev /sys "$@"; do
     if touch "$place/systemd-test" 2>/dev/null; then echo "$place can be written"; exit 1; fi
 done
 for place in /tmp /var; do
     if [ "$(stat -f -c %T $place)" != tmpfs ]; then echo "$place is not private"; exit 1; fi
 done
-env -i HOME="$3" PATH="$PATH" XDG_RUNTIME_DIR="$3" SYSTEMD_UNIT_PATH="$1/units" SYSTEMD_LOG_TARGET=console \
-    /usr/lib/systemd/systemd --user --unit=nothing.target &
+env -i HOME="$runtime" PATH="$PATH" XDG_RUNTIME_DIR="$runtime" SYSTEMD_UNIT_PATH="$folder/units" \\
+    SYSTEMD_LOG_TARGET=console /usr/lib/systemd/systemd --user --unit=nothing.target &
 wait $!
 """
 
@@ -94,7 +114,8 @@ class SystemManager:
         (self.folder / "units").mkdir()
         for name, text in {**dict.fromkeys(_TARGETS, _TARGET), **self.units}.items():
             (self.folder / "units" / name).write_text(text)
-        script = ["bash", "-c", _SCRIPT, "bash", str(self.folder), self.folder.name, _RUNTIME]
+        places = map(str, dict.fromkeys((ROOT, Path(sys.prefix), Path(sys.base_prefix))))
+        script = ["bash", "-c", _SCRIPT, "bash", str(self.folder), self.folder.name, _RUNTIME, *places]
         flags = ["--mount", "--pid", "--uts", "--ipc", "--cgroup", "--fork", "--kill-child"]
         with (self.folder / "log").open("wb") as log:
             self._unshare = subprocess.Popen(["unshare", *flags, *script], stdout=log, stderr=log)
