@@ -89,10 +89,14 @@ class Reads:
     def withdraw(self) -> None:
         """
         End all reads for which nobody asked, nor has asked since.
+
+        Those in a queue go first: one that ends makes room, and must not let in the next.
         """
-        for name in list(self._unasked):
-            if not self._world.sightings.awaited(name) and name in self._reading:
-                self._reading[name].stop()
+        names = [name for name in self._unasked if not self._world.sightings.awaited(name)]
+        for name in names:
+            self.make_way(name)
+        for name in self._unasked.intersection(names):
+            self._reading[name].stop()
 
     def stop(self) -> None:
         """

@@ -58,6 +58,13 @@ class Places:
     def __iter__(self) -> Iterator[Place]:
         return iter(self._places.values())
 
+    @property
+    def remembered(self) -> int:
+        """
+        How many times are in the heap, with those that do not hold any more.
+        """
+        return len(self._heap)
+
     def get(self, name: str) -> Place | None:
         """
         The place of a node, if it has one.
