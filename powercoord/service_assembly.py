@@ -217,7 +217,7 @@ class Assembly:
 
     def _http(self) -> IDoor:
         wants = self.registry.wants
-        metrics = Metrics(self.registry, self.lifecycle, lambda: len(wants.drifting()))
+        metrics = Metrics(self.registry, self.lifecycle, lambda: len(wants.drifting()), self.registry.sweep)
         self.registry.subscribe(metrics.published)
         server = self.configuration.server
         return HttpDoor(

@@ -42,7 +42,7 @@ A time that may be zero or infinite.
 
 Interval = NewType("Interval", float)
 """
-A time between two turns; 0 if there are none.
+A time between two turns, at least a second; 0 if there are none.
 """
 
 Count = NewType("Count", int)
@@ -174,9 +174,12 @@ def _interval(value: Any, _: Any) -> float:
     if value == "off":
         return 0.0
     try:
-        return parse_duration(value)
+        seconds = parse_duration(value)
     except ValueError as error:
         raise ValueError(f'{error}, 0 or "off" (never)') from None
+    if 0 < seconds < 1:
+        raise ValueError(f'{value} is shorter than a second; 0 or "off" is never')
+    return seconds
 
 
 def _at_least(least: int) -> Callable[[Any, Any], int]:

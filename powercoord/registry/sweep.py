@@ -29,7 +29,10 @@ _log = Logger(namespace="powercoord.registry")
 
 _SLICE = 50
 _CATCH_UP = 0.05
-BUSY, RESTING, READ = "busy", "resting", "being read"
+SKIPS = BUSY, RESTING, READ = "busy", "resting", "being-read"
+"""
+Why a node that is due may not be read.
+"""
 
 
 def _never(_: Node) -> float | None:
