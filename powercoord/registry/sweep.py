@@ -89,7 +89,7 @@ class Sweep:
         """
         Begin, or go on; what became due meanwhile is read as evenly as ever.
         """
-        if self._stopped or self._running:
+        if self._stopped:
             return
         self._running = True
         self._renew()
@@ -128,6 +128,7 @@ class Sweep:
         """
         place = self._places.get(name)
         if place is not None:
+            self._consider(place)
             self._places.retime(place, self._fast(place.slow), place.slow)
             self._put(place, self._later(place.pause))
 
@@ -269,7 +270,7 @@ class Sweep:
         if self._busy(node.name):
             self._skip(place, BUSY)
             return
-        reading = None if node.name in self._crowd else self._reads.sweep(node)
+        reading = self._reads.sweep(node)
         if reading is None:
             self._skip(place, READ)
             return

@@ -34,9 +34,6 @@ class Crowd:
     most: int
     _begun: dict[str, float] = field(factory=dict, init=False)
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._begun
-
     def __len__(self) -> int:
         return len(self._begun)
 
