@@ -72,6 +72,8 @@ class SweepCase(SynchronousTestCase):
         world = World(count, timing=quick(), make_driver=NotedDriver, **options)  # type: ignore[arg-type]
         world.registry.sweep.configure(settings)
         world.registry.sweep.start()
+        # What waits in a queue must not be found there by the garbage collector.
+        self.addCleanup(world.registry.stop, "the test is over")
         return world
 
     def noted(self, world: World) -> list[tuple[float, str]]:
