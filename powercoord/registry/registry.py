@@ -17,13 +17,7 @@ from powercoord.durable import IHistory, Recovered
 from powercoord.entries import Observed
 from powercoord.errors import Draining, NoSuchAction, NoSuchNode, RequestRefused
 from powercoord.interfaces import IRegistry, IRoster, ITicket, Listener
-from powercoord.model import (
-    CancelResult,
-    Limit,
-    Node,
-    Observation,
-    Request,
-)
+from powercoord.model import CancelResult, Limit, Node, Observation, Request
 from powercoord.registry.acceptance import Acceptance
 from powercoord.registry.action import PowerAction
 from powercoord.registry.batch import Batch
