@@ -162,6 +162,8 @@ class Timing:
     :param retries: how often an operation that failed for a passing reason is
         tried again within the deadline.
     :param retry_pause: before the first retry; doubles each time.
+    :param sweep: how old what is known may become; 0: however old; None: as
+        everywhere.
     """
 
     action: float = 180.0
@@ -174,6 +176,7 @@ class Timing:
     cancel: float = 10.0
     retries: int = 2
     retry_pause: float = 1.0
+    sweep: float | None = None
 
 
 @frozen

@@ -39,7 +39,7 @@ from powercoord.lifecycle.notify_systemd import Systemd
 from powercoord.lifecycle.record import DrainRecord
 from powercoord.lifecycle.serving import Coordinator
 from powercoord.lifecycle.signals import Signals
-from powercoord.registry import Limits, Registry, build_registry
+from powercoord.registry import Limits, Registry, Sweeping, build_registry
 from powercoord.roster import Roster
 from powercoord.service_doors import AmpDoor, RegionDoor
 from powercoord.service_reload import Reloading
@@ -156,6 +156,8 @@ class Assembly:
     def _lifecycle(self) -> Lifecycle:
         server, makers = self.configuration.server, WorkMakers()
         makers.add("drift", self.registry.wants.resume, self.registry.wants.pause)
+        self.registry.sweep.configure(_sweeping(self.configuration))
+        makers.add("sweep", self.registry.sweep.start, self.registry.sweep.pause)
         record = DrainRecord(Path(server.state_dir) / "drain")
         return Lifecycle(
             self.reactor, _now, self.registry, record, makers, drain_file=server.drain_file is not None
@@ -215,7 +217,7 @@ class Assembly:
 
     def _http(self) -> IDoor:
         wants = self.registry.wants
-        metrics = Metrics(self.registry, self.lifecycle, lambda: len(wants.drifting()))
+        metrics = Metrics(self.registry, self.lifecycle, lambda: len(wants.drifting()), self.registry.sweep)
         self.registry.subscribe(metrics.published)
         server = self.configuration.server
         return HttpDoor(
@@ -252,6 +254,7 @@ class Assembly:
             limits = _limits(new, self.installed)
             self.registry.limit(limits.fleet, limits.groups, limits.endpoints)
             self.registry.wants.reconsider()
+            self.registry.sweep.configure(_sweeping(new))
 
         return take
 
@@ -272,6 +275,11 @@ def _limits(configuration: Configuration, installed: Installed) -> Limits:
         groups=configuration.groups,
         endpoints={name: configuration.endpoint_limit_of(name) for name in installed.drivers},
     )
+
+
+def _sweeping(configuration: Configuration) -> Sweeping:
+    sweep = configuration.sweep
+    return Sweeping(interval=sweep.interval, fast=sweep.fast, concurrency=sweep.concurrency)
 
 
 def _now() -> datetime:

@@ -40,6 +40,11 @@ Patience = NewType("Patience", float)
 A time that may be zero or infinite.
 """
 
+Interval = NewType("Interval", float)
+"""
+A time between two turns, at least a second; 0 if there are none.
+"""
+
 Count = NewType("Count", int)
 """
 A number of things, at least one.
@@ -165,6 +170,18 @@ def _patience(value: Any, _: Any) -> float:
         raise ValueError(f'{error}, 0 (do not wait) or "infinity" (no limit)') from None
 
 
+def _interval(value: Any, _: Any) -> float:
+    if value == "off":
+        return 0.0
+    try:
+        seconds = parse_duration(value)
+    except ValueError as error:
+        raise ValueError(f'{error}, 0 or "off" (never)') from None
+    if 0 < seconds < 1:
+        raise ValueError(f'{value} is shorter than a second; 0 or "off" is never')
+    return seconds
+
+
 def _at_least(least: int) -> Callable[[Any, Any], int]:
     def structure(value: Any, _: Any) -> int:
         if type(value) is not int:
@@ -180,6 +197,7 @@ _ALIASES: dict[Any, Callable[[Any, Any], Any]] = {
     Seconds: _seconds,
     Moment: _moment,
     Patience: _patience,
+    Interval: _interval,
     Count: _at_least(1),
     Tries: _at_least(0),
 }

@@ -29,7 +29,7 @@ from powercoord.drivers.ipmi.settings import IpmiSettings
 from powercoord.duration import format_duration
 from powercoord.model import Timing
 from powercoord.settings import Described, describe
-from powercoord.strict import Count, Moment, Patience, Seconds, Tries
+from powercoord.strict import Count, Interval, Moment, Patience, Seconds, Tries
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "operators.md"
 MARKED = re.compile(r"(<!-- from the code: (\w+) -->\n).*?(<!-- so far -->)", re.DOTALL)
@@ -43,6 +43,7 @@ HEADINGS = {
     "server": "`[server]`",
     "journal": "`[journal]`",
     "region": "`[region]`",
+    "sweep": "`[sweep]`",
     "timing": "`[timing]`, and `timing` of a driver, a group or a node",
     "fleet": "`[fleet]`",
     "endpoints": "`[endpoints]`",
@@ -61,6 +62,7 @@ TYPES: Mapping[Any, str] = {
     Seconds: "time",
     Moment: "time above 0",
     Patience: "time",
+    Interval: "time",
     Age: "time above 0",
     TimingTable: "table",
 }

@@ -29,6 +29,7 @@ from powercoord.model import (
     Request,
     Verb,
 )
+from powercoord.registry import Sweeping
 from powercoord.stages import Drain, Source, Stage
 from tests.fake_lifecycle import FakeLifecycle
 from tests.registry.world import World
@@ -46,7 +47,9 @@ class HttpCase(SynchronousTestCase):
         self.world = World(3)
         self.lifecycle = FakeLifecycle()
         self.drifting = 0
-        self.metrics = Metrics(self.world.registry, self.lifecycle, lambda: self.drifting)
+        self.metrics = Metrics(
+            self.world.registry, self.lifecycle, lambda: self.drifting, self.world.registry.sweep
+        )
         self.door = HttpDoor(self.world.clock, [], self.world.registry, self.lifecycle, self.metrics)
 
     def ask(self, request: bytes) -> tuple[int, bytes]:
@@ -197,6 +200,23 @@ class MetricsTests(HttpCase):
         self.world.clock.advance(60)
         self.assertEqual(0.0, self.values()["powercoord_nodes_held"])
         self.assertEqual((0.0, 0.0), (values["powercoord_accepting"], values["powercoord_journal_writable"]))
+
+    def test_swept(self) -> None:
+        """
+        Reads in the background, nodes left out, and the age of the oldest sighting are told.
+        """
+        sweep = self.world.registry.sweep
+        sweep.configure(Sweeping(interval=300.0))
+        sweep.resting = lambda node: 1000.0 if node.name == "n3" else None
+        before = self.values()
+        sweep.start()
+        self.world.pass_time(100)
+
+        for values, reads, resting, oldest in ((before, 0, 0, 0), (self.values(), 2, 1, 100)):
+            self.assertEqual(reads, values["powercoord_sweep_reads_total"])
+            self.assertEqual(resting, values['powercoord_sweep_skipped_total{reason="resting"}'])
+            self.assertEqual(oldest, values["powercoord_sweep_oldest_seconds"])
+        self.assertEqual(2, self.values()["powercoord_sweep_reads_total"])
 
 
 class ListeningTests(HttpCase):

@@ -12,9 +12,9 @@ from powercoord.config import Changes, Configuration, Defaults, Server, compare
 from powercoord.config.ages import Age
 from powercoord.config.changes import RELOADED, Aspect
 from powercoord.config.parse import TABLES
-from powercoord.config.shape import Journal, Region
+from powercoord.config.shape import Journal, Region, Sweep
 from powercoord.model import Limit, Node, OnDrift, Target, Timing
-from powercoord.strict import Count
+from powercoord.strict import Count, Interval
 
 
 def node(name: str, endpoint: str = "", selector: str = "", settings: object = None) -> Node:
@@ -99,6 +99,7 @@ class KeyTests(SynchronousTestCase):
             server=Server(state_dir="/elsewhere", secret="hunter2"),
             journal=Journal(keep=Age(1.0)),
             region=Region(connect=("tcp:r:1",)),
+            sweep=Sweep(interval=Interval(0.0)),
             timing=Timing(soft=9.0),
             fleet=Limit(7),
             groups={"rack1": Limit(3, 2.0)},
@@ -109,6 +110,7 @@ class KeyTests(SynchronousTestCase):
         found = compare(Configuration(), new)
 
         at_once = (
+            "sweep.interval",
             "timing.soft",
             "fleet.max_starting",
             "groups.rack1.max_starting",
@@ -144,7 +146,7 @@ class KeyTests(SynchronousTestCase):
         """
         Each part of a configuration is looked at, and each table of the file holds either at once or later.
         """
-        looked_at = {"server", "journal", "region", "nodes", "groups", "fleet", "timing", "defaults"}
+        looked_at = {"server", "journal", "region", "sweep", "nodes", "groups", "fleet", "timing", "defaults"}
         looked_at |= {"endpoint_limit", "endpoint_limits"}
 
         self.assertEqual({"warnings"}, {each.name for each in fields(Configuration)} - looked_at)

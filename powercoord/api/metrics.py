@@ -6,9 +6,9 @@ What Prometheus may know: counted as entries become durable, and looked at when 
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from attrs import define, field, frozen
 from prometheus_client import (
@@ -24,6 +24,7 @@ from powercoord.api.health import health
 from powercoord.entries import Accepted, Answered, Drifted, Ended, Entry
 from powercoord.interfaces import IRegistry
 from powercoord.model import Disposition, Goal, Outcome, PowerState, Verb
+from powercoord.registry.sweep import SKIPS
 from powercoord.stages import ILifecycle, Stage
 
 T = TypeVar("T", Counter, Gauge)
@@ -77,7 +78,49 @@ DRIFTING = Metric(
     Gauge, "powercoord_nodes_drifted", "Nodes at rest whose power is seen to be other than wanted."
 )
 HELD = Metric(Gauge, "powercoord_nodes_held", "Nodes of which somebody forbids changes.")
-METRICS = (REQUESTS, ANSWERS, ACTIONS, DRIFTS, STAGE, ACCEPTING, WRITABLE, PENDING, NODES, DRIFTING, HELD)
+SWEPT = Metric(
+    Counter, "powercoord_sweep_reads_total", "Reads in the background, which nobody asked for; see `[sweep]`."
+)
+SKIPPED = Metric(
+    Counter,
+    "powercoord_sweep_skipped_total",
+    "How often a node that was due was not read in the background, by reason.",
+    ("reason",),
+)
+OLDEST = Metric(
+    Gauge,
+    "powercoord_sweep_oldest_seconds",
+    "How long ago that node was seen of which this is longest ago; of those that are read in the background.",
+)
+METRICS = (
+    REQUESTS,
+    ANSWERS,
+    ACTIONS,
+    DRIFTS,
+    STAGE,
+    ACCEPTING,
+    WRITABLE,
+    PENDING,
+    NODES,
+    DRIFTING,
+    HELD,
+    SWEPT,
+    SKIPPED,
+    OLDEST,
+)
+
+
+class Swept(Protocol):
+    """
+    What a sweep says of itself.
+    """
+
+    read: int
+
+    @property
+    def skipped(self) -> Mapping[str, int]: ...
+
+    def oldest(self) -> float: ...
 
 
 @define(eq=False)
@@ -86,11 +129,13 @@ class Metrics:
     The metrics of one coordinator.
 
     :param drifting: how many nodes have drifted.
+    :param sweep: the reads in the background.
     """
 
     _registry: IRegistry
     _lifecycle: ILifecycle
     _drifting: Callable[[], int]
+    _sweep: Swept
     _collected: CollectorRegistry = field(factory=CollectorRegistry, init=False)
     _requests: Counter = field(init=False)
     _answers: Counter = field(init=False)
@@ -98,6 +143,8 @@ class Metrics:
     _drifts: Counter = field(init=False)
     _stage: Gauge = field(init=False)
     _nodes: Gauge = field(init=False)
+    _swept: _Counted = field(init=False)
+    _skipped: Mapping[str, _Counted] = field(init=False)
     _under_way: dict[str, tuple[Verb, datetime]] = field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -117,8 +164,12 @@ class Metrics:
             (PENDING, lambda: self._lifecycle.pending),
             (DRIFTING, self._drifting),
             (HELD, lambda: len(self._registry.holds.names())),
+            (OLDEST, self._sweep.oldest),
         ):
             self._declare(metric, Gauge).set_function(_number(look))
+        self._swept = _Counted(self._declare(SWEPT, Counter))
+        skipped = self._declare(SKIPPED, Counter)
+        self._skipped = {reason: _Counted(skipped.labels(reason)) for reason in SKIPS}
         # A series that appears only with its first event cannot be seen to rise from 0.
         for verb in Verb:
             for disposition in Disposition:
@@ -149,6 +200,9 @@ class Metrics:
         seen = Tally(self._registry.view(name).observed.state for name in self._registry.roster.names())
         for state in PowerState:
             self._nodes.labels(state.value).set(seen[state])
+        self._swept.rise_to(self._sweep.read)
+        for reason, counted in self._skipped.items():
+            counted.rise_to(self._sweep.skipped.get(reason, 0))
         return generate_latest(self._collected)
 
     def _declare(self, metric: Metric, kind: type[T]) -> T:
@@ -165,6 +219,23 @@ class Metrics:
         if verb is not None:
             taken = (entry.at - since).total_seconds()
             self._actions.labels(verb.value, _word(entry.outcome)).observe(taken)
+
+
+@define(eq=False)
+class _Counted:
+    """
+    A counter of what is counted elsewhere.
+    """
+
+    _counter: Counter
+    _before: int = 0
+
+    def rise_to(self, number: int) -> None:
+        """
+        It is so many by now.
+        """
+        self._counter.inc(number - self._before)
+        self._before = number
 
 
 def _word(outcome: Outcome) -> str:

@@ -18,7 +18,7 @@ from powercoord.folding import fold
 from powercoord.model import Limit, Node, Timing
 from powercoord.strict import Path
 
-RELOADED = frozenset({"drivers", "endpoints", "fleet", "groups", "nodes", "timing"})
+RELOADED = frozenset({"drivers", "endpoints", "fleet", "groups", "nodes", "sweep", "timing"})
 """
 The tables whose keys hold from a reload on; those of all others hold from the next start.
 """
@@ -115,7 +115,7 @@ def _machine(node: Node) -> tuple[str, str, str]:
 
 
 def _keys(old: Configuration, new: Configuration) -> Iterator[str]:
-    for table in ("server", "journal", "region"):
+    for table in ("server", "journal", "region", "sweep"):
         before, after = getattr(old, table), getattr(new, table)
         names = [key.name for key in keys_of(type(after))]
         yield from _different((table,), before, after, names)

@@ -29,6 +29,7 @@ from powercoord.config.shape import (
     NodeTable,
     Region,
     Server,
+    Sweep,
 )
 from powercoord.config.timing import Layer, TimingTable, combine
 from powercoord.interfaces import IPowerDriver
@@ -44,6 +45,7 @@ TABLES: Mapping[str, type] = {
     "region": Region,
     "timing": TimingTable,
     "fleet": FleetTable,
+    "sweep": Sweep,
     "endpoints": EndpointsTable,
     "drivers": DriverTable,
     "groups": GroupTable,
@@ -172,6 +174,7 @@ class _Reader:
             server=server,
             journal=self._plain("journal", Journal),
             region=region,
+            sweep=self._plain("sweep", Sweep),
             nodes=nodes,
             groups={name: Limit(table.max_starting, table.settle) for name, table in groups.items()},
             fleet=Limit(fleet.max_starting, fleet.settle),

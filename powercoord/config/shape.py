@@ -16,7 +16,7 @@ from powercoord.config.keys import key
 from powercoord.config.mistakes import Mistake
 from powercoord.config.timing import TimingTable
 from powercoord.model import Limit, Node, OnDrift, Timing
-from powercoord.strict import Count, Patience, Seconds
+from powercoord.strict import Count, Interval, Moment, Patience, Seconds
 
 LAMEDUCK = 5.0
 """
@@ -122,6 +122,27 @@ class Region:
 
 
 @frozen(kw_only=True)
+class Sweep:
+    """
+    Reads of all nodes in the background.
+    """
+
+    interval: Interval = key(
+        'How old what is known of a node may become before it is read; 0 or ``"off"``: however old.',
+        default=Interval(300.0),
+    )
+    fast: Moment = key(
+        "The same for a node that has just changed, or whose action is over; it doubles with each read.",
+        default=Moment(15.0),
+    )
+    concurrency: Count = key(
+        "How many of these reads may be under way at once, not counting those whose BMC is silent for"
+        " longer than a second.",
+        default=Count(16),
+    )
+
+
+@frozen(kw_only=True)
 class FleetTable:
     """
     What holds over all nodes.
@@ -208,6 +229,7 @@ class Configuration:
     server: Server = Server()
     journal: Journal = Journal()
     region: Region = Region()
+    sweep: Sweep = Sweep()
     nodes: tuple[Node, ...] = ()
     groups: Mapping[str, Limit] = field(factory=dict)
     fleet: Limit = Limit()

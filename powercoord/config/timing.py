@@ -15,7 +15,7 @@ from powercoord.config.keys import key
 from powercoord.duration import format_duration
 from powercoord.interfaces import IPowerDriver
 from powercoord.model import Command, Timing
-from powercoord.strict import Moment, Path, Seconds, Tries
+from powercoord.strict import Interval, Moment, Path, Seconds, Tries
 
 
 @frozen(kw_only=True)
@@ -45,6 +45,7 @@ class TimingTable:
     retry_pause: Seconds | None = key(
         "The pause before the first repetition; it doubles each time.", default=None
     )
+    sweep: Interval | None = key("In place of ``sweep.interval``.", default=None)
 
 
 @frozen

@@ -9,5 +9,6 @@ Nothing here knows a socket, a file or a reactor other than its clock.
 
 from powercoord.registry.build import Limits, build_registry
 from powercoord.registry.registry import Registry
+from powercoord.registry.sweep_rhythm import Sweeping
 
-__all__ = ["Limits", "Registry", "build_registry"]
+__all__ = ["Limits", "Registry", "Sweeping", "build_registry"]

@@ -33,6 +33,7 @@ class Priority(IntEnum):
     OFF = 0
     CHANGE = 1
     QUERY = 2
+    SWEEP = 3
 
 
 @define(eq=False)

@@ -17,13 +17,7 @@ from powercoord.durable import IHistory, Recovered
 from powercoord.entries import Observed
 from powercoord.errors import Draining, NoSuchAction, NoSuchNode, RequestRefused
 from powercoord.interfaces import IRegistry, IRoster, ITicket, Listener
-from powercoord.model import (
-    CancelResult,
-    Limit,
-    Node,
-    Observation,
-    Request,
-)
+from powercoord.model import CancelResult, Limit, Node, Observation, Request
 from powercoord.registry.acceptance import Acceptance
 from powercoord.registry.action import PowerAction
 from powercoord.registry.batch import Batch
@@ -41,6 +35,7 @@ from powercoord.registry.reads import Reads
 from powercoord.registry.recovery import Recovery
 from powercoord.registry.requests import SeenRequests
 from powercoord.registry.surroundings import Surroundings
+from powercoord.registry.sweep import Sweep
 from powercoord.registry.unwritten import log_unwritten
 from powercoord.registry.waiters import Ticket
 from powercoord.registry.wants import Wants
@@ -73,6 +68,7 @@ class Registry:
     _dismissal: Dismissal = field(init=False)
     holds: Holds = field(init=False)
     wants: Wants = field(init=False)
+    sweep: Sweep = field(init=False)
     _interruption: Interruption = field(init=False)
     _memory: Memory = field(init=False)
     _recovery: Recovery = field(init=False)
@@ -98,6 +94,8 @@ class Registry:
         self._publisher.subscribe(self.holds.published)
         self.wants = self._wants()
         self._publisher.subscribe(self.wants.published)
+        self.sweep = Sweep(self._world, self._reads, self.roster.names, self._find, self.is_busy)
+        self._publisher.subscribe(self.sweep.published)
 
     def recover(self, recovered: Recovered) -> None:
         """
@@ -229,6 +227,7 @@ class Registry:
         """
         self._world.write([Observed(self._world.now(), name, observation)]).addErrback(log_unwritten)
         self.wants.saw(name)
+        self.sweep.changed(name)
 
     def idle(self) -> Deferred[None]:
         """
@@ -251,6 +250,7 @@ class Registry:
         self._course.stopping = True
         self.wants.stop()
         self.holds.stop()
+        self.sweep.stop()
         self._reads.stop()
         return Deferred.fromCoroutine(self._stop(reason))
 

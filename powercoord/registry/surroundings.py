@@ -13,7 +13,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from powercoord.entries import Entry
+from powercoord.errors import UnknownPowerType
 from powercoord.interfaces import IPowerDriver
+from powercoord.model import Node
 from powercoord.registry.gates import EndpointGate
 from powercoord.registry.sightings import Sightings
 from powercoord.registry.starts import StartGate
@@ -41,3 +43,12 @@ class Surroundings:
     starts: StartGate
     sightings: Sightings
     jitter: Callable[[float], float]
+
+    def readable(self, node: Node) -> bool:
+        """
+        Whether there is a driver for a node, and it can read power.
+        """
+        try:
+            return self.driver(node.target.driver).capabilities.queryable
+        except UnknownPowerType:
+            return False

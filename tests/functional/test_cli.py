@@ -51,6 +51,10 @@ groups = ["rack1"]
 
 [groups.rack1]
 max_starting = 4
+
+# What is read is what a test reads.
+[sweep]
+interval = "off"
 """
 
 

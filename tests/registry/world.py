@@ -162,6 +162,7 @@ class World:
     history: Any = None
     make_driver: Callable[[Clock], FakeDriver] = FakeDriver
     first_id: int = 1
+    jitter: Callable[[float], float] = float
     driver: FakeDriver = field(init=False)
     journal: ListJournal = field(factory=ListJournal, init=False)
     registry: Registry = field(init=False)
@@ -177,7 +178,7 @@ class World:
             clock=self.clock,
             now=self.now,
             new_id=lambda: f"a{next(action_ids)}",
-            jitter=lambda pause: pause,
+            jitter=self.jitter,
             roster=self.roster,
             drivers={"fake": self.driver},
             journal=self.journal,
@@ -238,6 +239,15 @@ class World:
         Let time pass, in small steps.
         """
         self.clock.pump([step] * round(seconds / step))
+
+    def pass_time(self, seconds: float) -> None:
+        """
+        Let time pass, from one timer to the next.
+        """
+        end = self.clock.seconds() + seconds
+        while self.clock.calls and self.clock.calls[0].getTime() <= end:
+            self.clock.advance(max(0.0, self.clock.calls[0].getTime() - self.clock.seconds()))
+        self.clock.advance(max(0.0, end - self.clock.seconds()))
 
 
 @define(eq=False)
