@@ -34,8 +34,8 @@ _RUNTIME = "/run/user/test"
 _TARGETS = ("basic.target", "shutdown.target", "nothing.target")
 _TARGET = "[Unit]\nDescription=Nothing\nDefaultDependencies=no\n"
 
-# $1 is our folder, $2 our control group, $3 the runtime folder; then come places that must be seen in any case,
-# be they below /tmp or /var. It goes on to systemd only when that can harm nothing.
+# $1 is our folder, $2 our control group, $3 the runtime folder; then come places that must be seen in any
+# case, be they below /tmp or /var. It goes on to systemd only when that can harm nothing.
 _SCRIPT = """
 set -e
 folder=$1 group=$2 runtime=$3
