@@ -156,7 +156,7 @@ class Timing:
         state; it grows by half each time up to ``poll_longest``.
     :param settle: after a cancelled change, how long an off waits before it
         looks again for a late on.
-    :param minimum_off: between seen off and on again, in a cycle.
+    :param minimum_off: between seen going off and on again.
     :param cancel: how long a cancelled operation may take to become quiet
         before its channel is torn down.
     :param retries: how often an operation that failed for a passing reason is
@@ -211,6 +211,8 @@ class OnDrift(Enum):
 class Node:
     """
     A machine whose power we own.
+
+    :param start_watts: what it counts for while it is starting.
     """
 
     name: str
@@ -219,6 +221,7 @@ class Node:
     timing: Timing = Timing()
     configured: bool = True
     on_drift: OnDrift = OnDrift.FLAG
+    start_watts: int = 0
 
 
 @frozen(kw_only=True)
@@ -248,14 +251,28 @@ class Wanted:
 @frozen
 class Limit:
     """
-    How many nodes of a group (or of the fleet) may be starting at once.
+    How many nodes of a group (or of the fleet) may be starting at once, and how soon after each other.
 
     A start counts from its admission until the node is seen on and
     ``settle`` seconds have passed.  ``None``: no limit.
+
+    :param start_interval: seconds between two commands to start.
+    :param max_watts: what those that are starting may draw together.
+    :param parent: the group inside of which this one is; its limits hold, too.
     """
 
     max_starting: int | None = None
     settle: float = 0.0
+    start_interval: float = 0.0
+    max_watts: int | None = None
+    parent: str | None = None
+
+    @property
+    def limits_anything(self) -> bool:
+        """
+        Whether anybody may have to wait for it.
+        """
+        return self.max_starting is not None or self.max_watts is not None or self.start_interval > 0
 
 
 class Phase(Enum):

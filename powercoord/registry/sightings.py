@@ -6,6 +6,7 @@ What was last seen of each node, and who wants to know the next time.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
@@ -29,6 +30,7 @@ class Sightings:
     _clock: IReactorTime
     _changed: Callable[[str, Observation], None]
     _last: dict[str, Observation] = field(factory=dict, init=False)
+    _off_since: dict[str, float] = field(factory=dict, init=False)
     _recalled: set[str] = field(factory=set, init=False)
     _curious: dict[str, Audience[Observation]] = field(factory=dict, init=False)
 
@@ -44,6 +46,8 @@ class Sightings:
         """
         self._last[name] = observation
         self._recalled.add(name)
+        if observation.state is PowerState.OFF and observation.at is not None:
+            self._off_since[name] = observation.at
 
     def saw(self, name: str, state: PowerState, text: str = "") -> None:
         """
@@ -52,10 +56,17 @@ class Sightings:
         observation = Observation(state, self._clock.seconds(), text)
         before = self.last(name)
         self._last[name] = observation
+        self._note_off(name, before.state, state)
         if (before.state, before.text) != (state, text) or name in self._recalled:
             self._recalled.discard(name)
             self._changed(name, observation)
         self._tell(name, observation)
+
+    def off_since(self, name: str) -> float:
+        """
+        When a node was first seen off after it was not; minus infinity: it is not, or was never seen on.
+        """
+        return self._off_since.get(name, -inf)
 
     def next(self, name: str) -> Deferred[Observation]:
         """
@@ -81,6 +92,15 @@ class Sightings:
         """
         for name in list(self._curious):
             self.give_up(name, reason)
+
+    def _note_off(self, name: str, before: PowerState, now: PowerState) -> None:
+        """
+        A read that fails between two says nothing; the first ever says nothing of the time before.
+        """
+        if now is PowerState.ON:
+            self._off_since.pop(name, None)
+        elif now is PowerState.OFF and before is not PowerState.NEVER_CHECKED:
+            self._off_since.setdefault(name, self._clock.seconds())
 
     def _tell(self, name: str, observation: Observation) -> None:
         """

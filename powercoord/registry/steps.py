@@ -18,8 +18,9 @@ from twisted.internet.defer import CancelledError, Deferred
 from powercoord.errors import OperationCancelled, PowercoordError, PowerError
 from powercoord.interfaces import IPowerDriver
 from powercoord.model import Boot, CancelResult, Command, Node, PowerState
-from powercoord.registry.gates import Priority, Slot
+from powercoord.registry.gates import Priority
 from powercoord.registry.operation import Operation
+from powercoord.registry.starts_slot import StartSlot
 from powercoord.registry.surroundings import Surroundings
 
 T = TypeVar("T")
@@ -57,6 +58,7 @@ class Steps:
     _stopping: bool = field(default=False, init=False)
     _waiting: Deferred[Any] | None = field(default=None, init=False)
     _queued: bool = field(default=False, init=False)
+    _start: Deferred[StartSlot] | None = field(default=None, init=False)
     _nudge: Callable[[], None] | None = field(default=None, init=False)
     _operation: Operation[Any] | None = field(default=None, init=False)
     _sent: bool = field(default=False, init=False)
@@ -223,12 +225,22 @@ class Steps:
         if remaining > 0:
             await self.pause(remaining)
 
-    async def start_slot(self) -> Slot:
+    async def start_slot(self, caller: str, *, begun: bool = False) -> StartSlot:
         """
         Wait for this node's turn to start.
+
+        :param begun: it may be starting already.
         """
         self._check_queue()
-        return await self._queue(self._world.starts.acquire(self._node.groups))
+        node = self._node
+        self._start = self._world.starts.acquire(node.groups, node.start_watts, caller, begun=begun)
+        return await self._queue(self._start)
+
+    def waits_for(self) -> str:
+        """
+        What keeps it from starting, in words.
+        """
+        return "" if self._start is None else self._world.starts.obstacle(self._start)
 
     def check(self) -> None:
         """
@@ -319,7 +331,7 @@ class Steps:
         now, deadline = self._world.clock.seconds(), self._deadline()
         return now + limit if deadline <= now else min(now + limit, deadline)
 
-    async def _queue(self, granted: Deferred[Slot]) -> Slot:
+    async def _queue(self, granted: Deferred[T]) -> T:
         self._queued = True
         try:
             return await self._stoppable(granted)

@@ -12,8 +12,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from powercoord.model import Limit
-from powercoord.registry.gates import Slot
 from powercoord.registry.starts import StartGate
+from powercoord.registry.starts_slot import StartSlot
 from tests.hypothesis_notes import HypothesisNotes
 
 STEPS = ["ask", "ask", "release", "leave"]
@@ -31,7 +31,7 @@ class StartTests(SynchronousTestCase):
     def gate(self, fleet: Limit | None = None, **groups: Limit) -> StartGate:
         return StartGate(self.clock, fleet or Limit(), groups)
 
-    def ask(self, gate: StartGate, name: str, *groups: str) -> Deferred[Slot]:
+    def ask(self, gate: StartGate, name: str, *groups: str) -> Deferred[StartSlot]:
         granted = gate.acquire(groups)
         granted.addCallback(lambda slot: (self.order.append(name), slot)[1])
         return granted
@@ -161,7 +161,7 @@ class StartTests(SynchronousTestCase):
         gate = self.gate(Limit(None, settle=1.0), rack=Limit(1, settle=2.0), slow=Limit(None, settle=3.0))
         slot = self.successResultOf(self.ask(gate, "a", "rack", "slow"))
         self.ask(gate, "b", "rack")
-        gate.seen_on(slot, ("rack", "slow"))
+        gate.seen_on(slot)
         self.clock.advance(2.9)
         self.assertEqual(["a"], self.order)
 
@@ -174,7 +174,7 @@ class StartTests(SynchronousTestCase):
         Nothing settles any more after a stop: no timer is left, and no place.
         """
         gate = self.gate(rack=Limit(1, settle=2.0))
-        gate.seen_on(self.successResultOf(self.ask(gate, "a", "rack")), ("rack",))
+        gate.seen_on(self.successResultOf(self.ask(gate, "a", "rack")))
 
         gate.stop()
 
@@ -188,7 +188,7 @@ class StartTests(SynchronousTestCase):
         gate = self.gate(rack=Limit(8))
         holders = [self.successResultOf(self.ask(gate, "holder", "rack")) for _ in range(8)]
         for number in range(10_000):
-            self.ask(gate, str(number), "rack").addCallback(Slot.release)
+            self.ask(gate, str(number), "rack").addCallback(StartSlot.release)
 
         holders[0].release()
 
@@ -230,7 +230,7 @@ class EveryStartTests(HypothesisNotes, SynchronousTestCase):
         limits = {"a": Limit(1), "b": Limit(2), "c": Limit(3)}
         gate = StartGate(Clock(), Limit(4), limits)
         kinds = [("a",), ("b",), ("c",), ("a", "b"), ("a", "c"), ("b", "c"), ("a", "b", "c"), ()]
-        asked: list[tuple[tuple[str, ...], Deferred[Slot]]] = []
+        asked: list[tuple[tuple[str, ...], Deferred[StartSlot]]] = []
         waiting: list[int] = []
         inside: list[int] = []
 

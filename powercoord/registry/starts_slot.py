@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT
+"""
+A node's place among those that are starting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import define, field
+
+from powercoord.registry.starts_room import Groups
+
+
+@define(eq=False)
+class StartSlot:
+    """
+    Held from the moment when a node may start, until it is released; once is enough.
+
+    :param inside: the groups that count it, and the fleet.
+    :param at_door: see note [The doorway] in `powercoord.registry.starts_room`.
+    """
+
+    groups: Groups
+    watts: int
+    inside: Groups
+    at_door: bool
+    _left: Callable[[StartSlot], None] = field(repr=False)
+    _commanded: Callable[[StartSlot], None] = field(repr=False)
+    held: bool = field(default=True, init=False)
+
+    def commanded(self) -> None:
+        """
+        Its node has just been told to start.
+        """
+        if self.held:
+            self._commanded(self)
+
+    def release(self) -> None:
+        """
+        Give the place to the next in line.
+        """
+        if self.held:
+            self.held = False
+            self._left(self)
