@@ -251,14 +251,13 @@ class Wanted:
 @frozen
 class Limit:
     """
-    How many nodes of a group (or of the fleet) may be starting at once, and how soon after each other.
+    How many nodes of a group (or of the fleet) may be starting at once; ``None``: no limit.
 
-    A start counts from its admission until the node is seen on and
-    ``settle`` seconds have passed.  ``None``: no limit.
+    A start counts until its node is seen on and ``settle`` seconds have passed.
 
     :param start_interval: seconds between two commands to start.
     :param max_watts: what those that are starting may draw together.
-    :param parent: the group inside of which this one is; its limits hold, too.
+    :param parent: the group around it, whose limits hold, too.
     """
 
     max_starting: int | None = None
@@ -266,13 +265,6 @@ class Limit:
     start_interval: float = 0.0
     max_watts: int | None = None
     parent: str | None = None
-
-    @property
-    def limits_anything(self) -> bool:
-        """
-        Whether anybody may have to wait for it.
-        """
-        return self.max_starting is not None or self.max_watts is not None or self.start_interval > 0
 
 
 class Phase(Enum):

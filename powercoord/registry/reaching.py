@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import inf
 
-from attrs import define, field
+from attrs import define, evolve, field
+from twisted.internet.defer import Deferred
 
 from powercoord.errors import (
     PowerUnsupportedError,
@@ -29,6 +30,7 @@ from powercoord.model import (
 from powercoord.registry.running import Running
 from powercoord.registry.starts_slot import StartSlot
 from powercoord.registry.steps import Stopped
+from powercoord.views import ActionView
 
 
 @define(eq=False, kw_only=True)
@@ -36,13 +38,22 @@ class Reaching(Running):
     """
     What the verbs share: command a state, then see it.
 
+    :param _asked: for a turn to start.
     :param _slot: held from its command to start until it is over.
     :param _told: when it was last told to start.
     """
 
+    _asked: Deferred[StartSlot] | None = field(default=None, init=False)
     _slot: StartSlot | None = field(default=None, init=False)
     _told: float = field(default=-inf, init=False)
     _seen_on: bool = field(default=False, init=False)
+
+    def view(self) -> ActionView:
+        """
+        What an outsider may see of it.
+        """
+        waits_for = "" if self._asked is None else self.world.starts.obstacle(self._asked)
+        return evolve(super().view(), waits_for=waits_for)
 
     async def bring(self, command: Command, wanted: PowerState) -> Outcome | None:
         """
@@ -121,8 +132,12 @@ class Reaching(Running):
         """
         if not begun:
             await self.steps.pause_until(self._may_come_on())
+        return await self.steps.start_slot(lambda: self._ask_to_start(begun=begun))
+
+    def _ask_to_start(self, *, begun: bool) -> Deferred[StartSlot]:
         caller = next((waiter.request.requester for waiter in self.waiters), "")
-        return await self.steps.start_slot(caller, begun=begun)
+        self._asked = self.world.starts.acquire(self.node.groups, self.node.start_watts, caller, begun=begun)
+        return self._asked
 
     def _may_come_on(self) -> float:
         return self.world.sightings.off_since(self.node.name) + self.node.timing.minimum_off

@@ -33,7 +33,6 @@ from powercoord.registry.starts_room import Groups, Lack, Rooms
 from powercoord.registry.starts_slot import StartSlot
 from powercoord.registry.starts_turns import Turns
 
-
 _RESERVED: Rank = (-1, 0)
 
 

@@ -59,7 +59,7 @@ class Line:
         return self.starts[0] if self.starts else None
 
 
-# What stands in the heaps; the number decides between equals, and is never reached by what cannot be compared.
+# What stands in the heaps; numbers are unique, so lines are never compared.
 _Place = tuple[int, int, Line]
 _Entry = tuple[int, int, int, str]
 

@@ -117,7 +117,7 @@ class Rooms:
         """
         Those of them that have a limit.
         """
-        return tuple(name for name in self.chain(groups) if self._limit(name).limits_anything)
+        return tuple(name for name in self.chain(groups) if _limits_anything(self._limit(name)))
 
     def follow(self, fleet: Limit, groups: Mapping[str, Limit], now: float) -> None:
         """
@@ -142,3 +142,7 @@ class Rooms:
 
 
 _NONE = Limit()
+
+
+def _limits_anything(limit: Limit) -> bool:
+    return limit.max_starting is not None or limit.max_watts is not None or limit.start_interval > 0

@@ -58,7 +58,6 @@ class Steps:
     _stopping: bool = field(default=False, init=False)
     _waiting: Deferred[Any] | None = field(default=None, init=False)
     _queued: bool = field(default=False, init=False)
-    _start: Deferred[StartSlot] | None = field(default=None, init=False)
     _nudge: Callable[[], None] | None = field(default=None, init=False)
     _operation: Operation[Any] | None = field(default=None, init=False)
     _sent: bool = field(default=False, init=False)
@@ -225,22 +224,12 @@ class Steps:
         if remaining > 0:
             await self.pause(remaining)
 
-    async def start_slot(self, caller: str, *, begun: bool = False) -> StartSlot:
+    async def start_slot(self, acquire: Callable[[], Deferred[StartSlot]]) -> StartSlot:
         """
         Wait for this node's turn to start.
-
-        :param begun: it may be starting already.
         """
         self._check_queue()
-        node = self._node
-        self._start = self._world.starts.acquire(node.groups, node.start_watts, caller, begun=begun)
-        return await self._queue(self._start)
-
-    def waits_for(self) -> str:
-        """
-        What keeps it from starting, in words.
-        """
-        return "" if self._start is None else self._world.starts.obstacle(self._start)
+        return await self._queue(acquire())
 
     def check(self) -> None:
         """
