@@ -70,6 +70,8 @@ class Reaching(Running):
             if self.deadline() <= self.world.clock.seconds():
                 return self.unseen(wanted)
         for _ in range(1 + self.node.timing.retries):
+            if not await self._may_be_sent():
+                break
             await self.enter(Phase.SENT, command.value)
             accepted = await self._send(command)
             if accepted:
@@ -155,6 +157,16 @@ class Reaching(Running):
         ended = await self.bring(Command.ON, PowerState.ON)
         self._seen_on = ended is None
         return ended
+
+    async def _may_be_sent(self) -> bool:
+        """
+        Wait for the time between two starts, if it must be told again; False: there is none left for that.
+        """
+        while self._slot is not None and not self._slot.may_be_told():
+            if self.deadline() <= self.world.clock.seconds():
+                return False
+            await self.steps.pause(self.node.timing.poll)
+        return True
 
     async def _send(self, command: Command) -> bool:
         """

@@ -209,7 +209,7 @@ class StartGate:
         lack = room.lacks(line.starts[0].watts, now)
         if lack is Lack.WATTS:
             self._reserved[name] = line
-        if lack is Lack.TIME and not room.at_door and name not in self._opening:
+        if lack is Lack.TIME and room.opens() > now and name not in self._opening:
             self._opening[name] = self._clock.callLater(room.opens() - now, self._opened, name)
         return lack is not None
 
@@ -284,7 +284,9 @@ class StartGate:
 
     def _take(self, start: Start, *, at_door: bool) -> StartSlot:
         inside = self._rooms.chain(start.groups)
-        slot = StartSlot(start.groups, start.watts, inside, at_door, self._left, self._commanded)
+        slot = StartSlot(
+            start.groups, start.watts, inside, at_door, self._may_be_told, self._left, self._commanded
+        )
         self._inside.add(slot)
         self._count(slot, 1)
         return slot
@@ -294,10 +296,19 @@ class StartGate:
         self._count(slot, -1)
         self._make_room(slot)
 
-    def _commanded(self, slot: StartSlot) -> None:
+    def _may_be_told(self, slot: StartSlot) -> bool:
+        now = self._clock.seconds()
+        is_open = all(self._rooms[name].is_open(now) for name in slot.inside)
+        self._put(slot, at_door=is_open, again=not is_open)
+        return is_open
+
+    def _put(self, slot: StartSlot, *, at_door: bool, again: bool) -> None:
         self._count(slot, -1)
-        slot.at_door = False
+        slot.at_door, slot.again = at_door, again
         self._count(slot, 1)
+
+    def _commanded(self, slot: StartSlot) -> None:
+        self._put(slot, at_door=False, again=False)
         for name in slot.inside:
             self._rooms[name].last = self._clock.seconds()
         self._make_room(slot)
@@ -308,6 +319,7 @@ class StartGate:
             room.starting += sign
             room.watts += sign * slot.watts
             room.at_door += sign * slot.at_door
+            room.again += sign * slot.again
 
     def _make_room(self, slot: StartSlot) -> None:
         self._freed.update(slot.inside)

@@ -7,7 +7,9 @@ What the starts of each group take, and whether there is room for one more.
 Between the moment when a node may start and that of its command others have
 the word: the journal, the endpoint, a login.  For two commands to be as far
 apart as they must, whoever may start stands in the doorway until its command
-has been answered, or lost, and only then does the interval begin.
+has been answered, or lost, and only then does the interval begin.  Who must be
+told again, because it was lost, comes before everybody who has not been told
+at all, and waits for the interval like them.
 """
 
 from __future__ import annotations
@@ -43,6 +45,7 @@ class Room:
     One group, or the fleet.
 
     :param at_door: how many may start and are not commanded on yet.
+    :param again: how many must be told again, and may not yet.
     :param last: when the last one was commanded on.
     """
 
@@ -50,6 +53,7 @@ class Room:
     starting: int = 0
     watts: int = 0
     at_door: int = 0
+    again: int = 0
     last: float = -inf
 
     def lacks(self, watts: int, now: float) -> Lack | None:
@@ -62,11 +66,17 @@ class Room:
         limit = self.limit
         if limit.max_starting is not None and self.starting >= limit.max_starting:
             return Lack.PLACES
-        if limit.start_interval > 0 and (self.at_door or self.opens() - now > _EARLY):
+        if self.again or not self.is_open(now):
             return Lack.TIME
         if limit.max_watts is not None and self.watts and self.watts + watts > limit.max_watts:
             return Lack.WATTS
         return None
+
+    def is_open(self, now: float) -> bool:
+        """
+        Whether a node may be told to start now, as far as the time between two of them goes.
+        """
+        return self.limit.start_interval <= 0 or not (self.at_door or self.opens() - now > _EARLY)
 
     def opens(self) -> float:
         """

@@ -6,7 +6,7 @@ Whose turn it is to start, between callers.
 
 Who asks for five thousand nodes is served in turns with who asks for one.  A
 caller's turn comes one later with each start it has had, and who comes to wait
-gets in at the end of the present round: there is nothing to be won by waiting
+gets in at the end of the next round: there is nothing to be won by waiting
 long, or by coming often.  Within a turn the oldest start goes first.
 
 A caller is known here only while it waits.

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: MIT
+"""
+How nodes start, by the record of their machines: whatever is asked, and whatever goes wrong.
+"""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from powercoord.model import Limit, Verb
+from powercoord.testing.driver import Fault
+from tests.hypothesis_notes import HypothesisNotes
+from tests.registry.feed import Feed, Place
+from tests.registry.rack import glide
+
+GROUPS = ("a", "b", "c", "d", "e")
+FAULTS = [
+    Fault.LOST_REQUEST,
+    Fault.LOST_ANSWER,
+    Fault.STUCK,
+    Fault.LATE,
+    Fault.BUSY,
+    Fault.REFUSED,
+    Fault.DEAF,
+]
+WATTS = st.sampled_from([100, 200, 400])
+CALLERS = ("region", "nightly", "somebody")
+
+limits = st.builds(
+    Limit,
+    max_starting=st.sampled_from([None, 1, 2, 4]),
+    settle=st.sampled_from([0.0, 0.0, 0.5]),
+    start_interval=st.sampled_from([0.0, 0.0, 0.3, 1.0]),
+    max_watts=st.sampled_from([None, 400, 700]),
+)
+
+
+@st.composite
+def trees(draw: st.DrawFn) -> dict[str, Limit]:
+    """
+    Groups, each inside of one before it, or of none.
+    """
+    found: dict[str, Limit] = {}
+    for name in GROUPS[: draw(st.integers(1, len(GROUPS)))]:
+        limit = draw(limits)
+        parent = draw(st.sampled_from([None, *found]))
+        found[name] = Limit(limit.max_starting, limit.settle, limit.start_interval, limit.max_watts, parent)
+    return found
+
+
+def places(names: list[str]) -> st.SearchStrategy[Place]:
+    """
+    Nodes of those groups.
+    """
+    faults = st.lists(st.sampled_from(FAULTS), max_size=2).map(tuple)
+    return st.builds(
+        Place,
+        groups=st.lists(st.sampled_from(names), max_size=2, unique=True).map(tuple),
+        watts=WATTS,
+        latency=st.sampled_from([0.0, 0.3, 0.9]),
+        on=st.booleans(),
+        faults=st.one_of(st.just(()), faults),
+        read_faults=st.one_of(st.just(()), st.just(()), faults),
+    )
+
+
+steps = st.one_of(
+    st.tuples(
+        st.sampled_from([Verb.ON, Verb.ON, Verb.CYCLE, Verb.OFF, Verb.SOFT_OFF]),
+        st.integers(0, 99),
+        st.integers(1, 40),
+    ),
+    st.tuples(st.just("wait"), st.sampled_from([1, 10, 60]), st.just(0)),
+    st.tuples(st.just("cancel"), st.integers(0, 99), st.just(0)),
+)
+
+
+@st.composite
+def feeds(draw: st.DrawFn) -> Feed:
+    """
+    Nodes in groups in groups.
+    """
+    groups = draw(trees())
+    nodes = draw(st.lists(places(list(groups)), min_size=5, max_size=25))
+    return Feed(nodes, groups, draw(limits))
+
+
+class AnythingTests(HypothesisNotes, SynchronousTestCase):
+    """
+    The registry with random groups, faults and requests.
+    """
+
+    @settings(max_examples=150)
+    @given(feeds(), st.lists(steps, min_size=1, max_size=12))
+    def test_limits(self, feed: Feed, steps: list[tuple[Verb | str, int, int]]) -> None:
+        """
+        No limit is exceeded at any moment, nobody waits for ever, and no off waits for anybody's start.
+        """
+        size = len(feed.places)
+        for number, (what, first, many) in enumerate(steps):
+            if isinstance(what, Verb):
+                indices = [(first + offset) % size for offset in range(min(many, size))]
+                feed.ask(what, indices, CALLERS[number % len(CALLERS)])
+            elif what == "cancel":
+                feed.cancel(first % size)
+            else:
+                glide(feed.clock, first / 10)
+        for _ in range(500):
+            if not feed.registry.pending and not feed.clock.getDelayedCalls():
+                break
+            glide(feed.clock, 10.0)
+
+        self.assertEqual([], list(feed.exceeded()))
+        self.assertEqual([], list(feed.late_offs()))
+        self.assertEqual([], [one.request for one in feed.asked if one.ticket and len(one.outcomes) != 1])
+        self.assertEqual([], feed.clock.getDelayedCalls())
+        self.assertEqual(0, feed.registry.pending)
