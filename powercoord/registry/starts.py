@@ -243,7 +243,7 @@ class StartGate:
         for name in line.names:
             if self._rooms[name].lacks(start.watts, now) is not None:
                 return name
-            first = self._first_at(name)
+            first = None if self._reserved.get(name) is line else self._first_at(name)
             if first is not None and first[0] < rank:
                 return name
         return None

@@ -412,6 +412,20 @@ class WattsTests(GateTests):
 
         self.assertEqual(["a", "b", "c", "large"], self.order)
 
+    def test_reserved_for_a_younger(self) -> None:
+        """
+        What is reserved for one is its own also when an older one comes there to wait after that.
+        """
+        gate = self.gate(rack=Limit(max_watts=1000), shelf=Limit(1, parent="rack"))
+        held = [self.draw(gate, "a", 100, "shelf"), self.draw(gate, "b", 500, "rack")]
+        self.draw(gate, "older", 600, "shelf")
+        self.draw(gate, "large", 900, "rack")
+        self.successResultOf(held[0]).release()
+        self.assertEqual(["a", "b"], self.order)
+        self.successResultOf(held[1]).release()
+
+        self.assertEqual(["a", "b", "large"], self.order)
+
     def test_large_one_leaves(self) -> None:
         """
         What was reserved for one that leaves is there for the others.
