@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from powercoord.model import Limit, Verb
+from powercoord.model import Done, How, Limit, Policy, Verb
 from powercoord.testing.driver import Fault
 from tests.hypothesis_notes import HypothesisNotes
 from tests.registry.feed import Feed, Place
 from tests.registry.rack import glide
+from tests.registry.world import World, quick
 
 GROUPS = ("a", "b", "c", "d", "e")
 FAULTS = [
@@ -117,3 +118,98 @@ class AnythingTests(HypothesisNotes, SynchronousTestCase):
         self.assertEqual([], [one.request for one in feed.asked if one.ticket and len(one.outcomes) != 1])
         self.assertEqual([], feed.clock.getDelayedCalls())
         self.assertEqual(0, feed.registry.pending)
+
+
+class MinimumOffTests(SynchronousTestCase):
+    """
+    How long a node stays off before it is turned on.
+    """
+
+    def setUp(self) -> None:
+        self.world = World(timing=quick(minimum_off=5.0), groups={"rack": Limit(1)})
+
+    def told(self, name: str) -> list[float]:
+        return [round(at, 1) for at, what in self.world.machine(name).commands if what == "on"]
+
+    def test_after_an_off(self) -> None:
+        """
+        An on after an off waits until the node was off for as long as it must, and holds no slot meanwhile.
+        """
+        self.world.machine("n1").on = True
+        asked = [self.world.want(Verb.OFF, "n1", policy=Policy.QUEUE)]
+        self.world.turn(1)
+        asked += [self.world.want(Verb.ON, "n1"), self.world.want(Verb.ON, "n2")]
+        self.world.turn(2)
+        self.assertEqual(([], [1.0]), (self.told("n1"), self.told("n2")))
+        self.world.turn(5)
+
+        self.assertEqual([5.1], self.told("n1"))
+        self.assertEqual([True] * 3, [isinstance(one.outcome, Done) for one in asked])
+
+    def test_off_for_long(self) -> None:
+        """
+        A node of which it is not known that it was ever on does not wait.
+        """
+        self.world.want(Verb.ON, "n1")
+        self.world.turn(0.5)
+
+        self.assertEqual([0.0], self.told("n1"))
+
+    def test_off_again_in_the_queue(self) -> None:
+        """
+        One that came on and went off while it waited for its turn waits once more, without a slot.
+        """
+        self.world.machine("n2").latency = 6.0
+        self.world.want(Verb.ON, "n2")
+        self.world.turn(0.1)
+        self.world.want(Verb.ON, "n1")
+        self.world.turn(1)
+        for on in (True, False):
+            self.world.machine("n1").on = on
+            self.world.turn(2)
+            self.world.registry.query("n1")
+            self.world.turn(0.1)
+        self.world.turn(15)
+
+        (told,) = self.told("n1")
+        self.assertGreater(told, 5.3 + 4.9)
+
+
+class DeadlineTests(SynchronousTestCase):
+    """
+    When a soft-off is forced, and who is told.
+    """
+
+    def test_forced_in_time(self) -> None:
+        """
+        What ignores a soft-off is forced early enough before the deadline that all see, and ends before it.
+        """
+        world = World(timing=quick())
+        machine = world.machine()
+        machine.on, machine.obeys_soft = True, False
+        soft = world.want(Verb.SOFT_OFF, deadline=4.0)
+        world.turn(1)
+        view = world.registry.view("n1").in_play
+        assert view is not None and view.force_at is not None
+        world.turn(4)
+
+        (forced,) = [at for at, what in machine.commands if what == "off"]
+        self.assertEqual(How.FORCED, soft.outcome.how)
+        self.assertAlmostEqual(4.0, forced, delta=0.2)
+        self.assertGreaterEqual((view.deadline - view.force_at).total_seconds(), 5.0)
+
+    def test_joined_by_a_hasty_one(self) -> None:
+        """
+        Who joins with less patience than others have is told until when the action may take.
+        """
+        world = World(timing=quick())
+        world.machine().latency = 9.0
+        first = world.want(Verb.ON, deadline=20.0)
+        world.turn(1)
+        hasty = world.want(Verb.ON, deadline=3.0)
+        patient = world.want(Verb.ON, deadline=60.0)
+
+        deadline = hasty.ticket.deadline
+        assert deadline is not None
+        self.assertAlmostEqual(19.0, (deadline - world.now()).total_seconds(), places=3)
+        self.assertEqual((None, None), (first.ticket.deadline, patient.ticket.deadline))
