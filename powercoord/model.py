@@ -210,9 +210,7 @@ class OnDrift(Enum):
 @frozen
 class Node:
     """
-    A machine whose power we own.
-
-    :param start_watts: what it counts for while it is starting.
+    A machine whose power we own; ``start_watts``: what it draws while it starts.
     """
 
     name: str
@@ -253,11 +251,8 @@ class Limit:
     """
     How many nodes of a group (or of the fleet) may be starting at once; ``None``: no limit.
 
-    A start counts until its node is seen on and ``settle`` seconds have passed.
-
-    :param start_interval: seconds between two commands to start.
-    :param max_watts: what those that are starting may draw together.
-    :param parent: the group around it, whose limits hold, too.
+    A start counts until its node is seen on and ``settle`` seconds have passed.  Those that count draw no
+    more than ``max_watts``; the limits of ``parent``, the group around it, hold, too.
     """
 
     max_starting: int | None = None
