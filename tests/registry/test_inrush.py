@@ -120,6 +120,35 @@ class AnythingTests(HypothesisNotes, SynchronousTestCase):
         self.assertEqual(0, feed.registry.pending)
 
 
+class RecordTests(SynchronousTestCase):
+    """
+    What random requests come across seldom.
+    """
+
+    def test_cancelled_on_the_way(self) -> None:
+        """
+        A node that was told to start, and whose on was cancelled then, keeps its slot a while.
+        """
+        feed = Feed([Place(latency=1.5), Place(latency=0.5)], {}, Limit(1))
+        feed.ask(Verb.ON, [0, 1])
+        glide(feed.clock, 0.5)
+        feed.cancel(0)
+        glide(feed.clock, 20)
+
+        self.assertEqual(([], 2), (list(feed.exceeded()), len(feed.driver.starts)))
+
+    def test_lost_and_told_again(self) -> None:
+        """
+        A command that is repeated because it was lost keeps its distance from the others.
+        """
+        nodes = [Place(faults=(Fault.LOST_REQUEST,)), *[Place()] * 12]
+        feed = Feed(nodes, {}, Limit(start_interval=1.0))
+        feed.ask(Verb.ON, range(len(nodes)))
+        glide(feed.clock, 40)
+
+        self.assertEqual(([], len(nodes)), (list(feed.exceeded()), len(feed.driver.starts)))
+
+
 class MinimumOffTests(SynchronousTestCase):
     """
     How long a node stays off before it is turned on.
