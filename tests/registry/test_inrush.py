@@ -184,6 +184,18 @@ class MinimumOffTests(SynchronousTestCase):
 
         self.assertEqual([0.0], self.told("n1"))
 
+    def test_seen_off_twice(self) -> None:
+        """
+        A node that is off all the time it waits for its turn does not wait once more.
+        """
+        self.world.machine("n2").latency = 1.0
+        self.world.want(Verb.ON, "n2")
+        self.world.turn(0.1)
+        self.world.want(Verb.ON, "n1")
+        self.world.turn(3)
+
+        self.assertLess(self.told("n1")[0], 2.0)
+
     def test_off_again_in_the_queue(self) -> None:
         """
         One that came on and went off while it waited for its turn waits once more, without a slot.
