@@ -86,7 +86,10 @@ class PowerOff(Reaching):
         Some BMCs refuse to turn off what is off; that is no failure.
         """
         try:
-            return await self.bring(Command.OFF, PowerState.OFF)
+            ended = await self.bring(Command.OFF, PowerState.OFF)
+            if ended is None:
+                self.world.sightings.went_off(self.node.name)
+            return ended
         except PowerRefusedError:
             if await self._try_read() is not PowerState.OFF:
                 raise

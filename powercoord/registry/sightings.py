@@ -72,6 +72,12 @@ class Sightings:
         """
         return self._off_since.get(name, -inf)
 
+    def went_off(self, name: str) -> None:
+        """
+        It was turned off just now, whatever was known of it before.
+        """
+        self._off_since[name] = self._clock.seconds()
+
     def next(self, name: str) -> Deferred[Observation]:
         """
         Fires with the next observation of a node; a new Deferred each time.
