@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.child import hot_spots
 from benchmarks.table import machine
 
-NAMES = ("registry", "journal", "amp", "off", "memory", "ipmi")
+NAMES = ("registry", "journal", "amp", "off", "memory", "ipmi", "inrush")
 
 
 def arguments(words: Sequence[str] | None = None) -> Namespace:
@@ -24,6 +24,9 @@ def arguments(words: Sequence[str] | None = None) -> Namespace:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; all by default")
     parser.add_argument("--tiny", action="store_true", help="as little as possible, to see that it works")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the tables here too")
+    parser.add_argument(
+        "--picture", type=Path, metavar="FILE", help="draw what inrush found (needs matplotlib)"
+    )
     parser.add_argument(
         "--profile", type=Path, metavar="FOLDER", help="profile the workers, and say where time went"
     )
@@ -49,6 +52,10 @@ def main(words: Sequence[str] | None = None) -> None:
             print(f"\n{texts[-1]}", flush=True)
     if options.profile is not None:
         print(hot_spots(options.profile))
+    if options.picture is not None:
+        from benchmarks.inrush import draw
+
+        draw(options.picture)
     if options.output is not None:
         options.output.write_text("\n".join(texts))
 

@@ -9,6 +9,7 @@ once.  What is *not* promised is said too.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from attrs import frozen
@@ -196,6 +197,7 @@ class ITicket(Interface):
     request_id: str = Attribute("The request's id.")
     disposition: Disposition = Attribute("What became of the request at once.")
     superseded: tuple[str, ...] = Attribute("Ids of the actions it took the place of.")
+    deadline: datetime | None = Attribute("When its action must have ended, if that is later than it asked.")
 
     def wait() -> Deferred[Outcome]:
         """

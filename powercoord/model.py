@@ -156,7 +156,7 @@ class Timing:
         state; it grows by half each time up to ``poll_longest``.
     :param settle: after a cancelled change, how long an off waits before it
         looks again for a late on.
-    :param minimum_off: between seen off and on again, in a cycle.
+    :param minimum_off: between seen going off and on again.
     :param cancel: how long a cancelled operation may take to become quiet
         before its channel is torn down.
     :param retries: how often an operation that failed for a passing reason is
@@ -210,7 +210,7 @@ class OnDrift(Enum):
 @frozen
 class Node:
     """
-    A machine whose power we own.
+    A machine whose power we own; ``start_watts``: what it draws while it starts.
     """
 
     name: str
@@ -219,6 +219,7 @@ class Node:
     timing: Timing = Timing()
     configured: bool = True
     on_drift: OnDrift = OnDrift.FLAG
+    start_watts: int = 0
 
 
 @frozen(kw_only=True)
@@ -248,14 +249,17 @@ class Wanted:
 @frozen
 class Limit:
     """
-    How many nodes of a group (or of the fleet) may be starting at once.
+    How many nodes of a group (or of the fleet) may be starting at once; ``None``: no limit.
 
-    A start counts from its admission until the node is seen on and
-    ``settle`` seconds have passed.  ``None``: no limit.
+    A start counts until its node is seen on and ``settle`` seconds have passed.  Those that count draw no
+    more than ``max_watts``; the limits of ``parent``, the group around it, hold, too.
     """
 
     max_starting: int | None = None
     settle: float = 0.0
+    start_interval: float = 0.0
+    max_watts: int | None = None
+    parent: str | None = None
 
 
 class Phase(Enum):

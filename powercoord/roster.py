@@ -36,6 +36,9 @@ class Defaults(Protocol):
     @property
     def timing(self) -> Timing: ...
 
+    @property
+    def start_watts(self) -> int: ...
+
 
 _TWO_LANES = (
     "node '{}' is to be at {}, where an action for '{}' is not over yet, or it is held;"
@@ -160,7 +163,8 @@ class Roster:
             del self._by_machine[_machine(previous.target)]
         defaults = self._defaults.get(target.driver)
         timing = defaults.timing if defaults else Timing()
-        node = Node(name, target, timing=timing, configured=False)
+        watts = defaults.start_watts if defaults else 0
+        node = Node(name, target, timing=timing, configured=False, start_watts=watts)
         if node == previous:
             node = previous
         self._adopted[name] = node

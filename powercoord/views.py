@@ -17,6 +17,9 @@ from powercoord.model import Boot, Node, Observation, Phase, Request, Verb, Want
 class ActionView:
     """
     An action as an outsider may see it.
+
+    :param force_at: when a soft-off is forced; None: never, or it is none.
+    :param waits_for: what keeps it from starting a node, if anything does.
     """
 
     id: str
@@ -29,6 +32,8 @@ class ActionView:
     deadline: datetime
     waiters: tuple[Request, ...]
     superseded_by: str | None = None
+    force_at: datetime | None = None
+    waits_for: str = ""
 
 
 @frozen

@@ -133,6 +133,42 @@ class ValuesTests(SynchronousTestCase):
         self.assertEqual((5, 2), (found.endpoint_limit_of("paper"), found.endpoint_limit_of("other")))
         self.assertEqual(("rack1", "row1"), found.nodes[0].groups)
 
+    def test_starts(self) -> None:
+        """
+        Watts come from the nearest that says so, of a node's groups the most; groups have parents.
+        """
+        found = good("""
+            [fleet]
+            start_watts = 100
+            start_interval = "0.5s"
+            [drivers.paper]
+            start_watts = 200
+            [groups.feed]
+            max_watts = 5000
+            [groups.rack1]
+            parent = "feed"
+            start_watts = 300
+            [groups.row1]
+            start_watts = 400
+            [nodes.n1]
+            driver = "paper"
+            address = "a1"
+            groups = ["rack1", "row1"]
+            [nodes.n2]
+            driver = "paper"
+            address = "a2"
+            groups = ["rack1"]
+            start_watts = 350
+            [nodes.n3]
+            driver = "paper"
+            address = "a3"
+        """)
+
+        self.assertEqual([400, 350, 200], [node.start_watts for node in found.nodes])
+        self.assertEqual(200, found.defaults["paper"].start_watts)
+        self.assertEqual(0.5, found.fleet.start_interval)
+        self.assertEqual((5000, "feed"), (found.groups["feed"].max_watts, found.groups["rack1"].parent))
+
     def test_region(self) -> None:
         """
         Region controllers have addresses and a shared secret, which no text shows.

@@ -50,6 +50,8 @@ def action_form(action: ActionView) -> Form:
         boot=action.boot and boot_text(action.boot),
         half=action.half or None,
         superseded_by=action.superseded_by,
+        force_at=action.force_at and action.force_at.isoformat(),
+        waits_for=action.waits_for or None,
     )
 
 
@@ -69,16 +71,25 @@ def action_from(form: Form) -> ActionView:
         deadline=datetime.fromisoformat(form["deadline"]),
         waiters=tuple(request_from(waiter) for waiter in form["waiters"]),
         superseded_by=form.get("superseded_by"),
+        force_at=datetime.fromisoformat(form["force_at"]) if "force_at" in form else None,
+        waits_for=form.get("waits_for", ""),
     )
 
 
-def accepted_form(action: str, disposition: Disposition, superseded: tuple[str, ...] = ()) -> Form:
+def accepted_form(
+    action: str,
+    disposition: Disposition,
+    superseded: tuple[str, ...] = (),
+    deadline: datetime | None = None,
+) -> Form:
     """
     What a caller hears at once of an accepted request.
     """
     form: Form = {"action": action, "disposition": disposition.value}
     if superseded:
         form["superseded"] = list(superseded)
+    if deadline is not None:
+        form["deadline"] = deadline.isoformat()
     return form
 
 

@@ -22,7 +22,7 @@ def answer_form(answer: Any) -> Form:
     """
     if isinstance(answer, PowercoordError):
         return refusal_form(answer)
-    form = accepted_form(answer.action, answer.disposition, answer.superseded)
+    form = accepted_form(answer.action, answer.disposition, answer.superseded, answer.deadline)
     if answer.disposition is Disposition.JOINED and (outcome := _known_outcome(answer)) is not None:
         form["outcome"] = outcome_form(outcome)
     return form

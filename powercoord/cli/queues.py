@@ -91,7 +91,8 @@ def _line(place: str, action: ActionView, status: NodeStatus) -> _Line:
         f" ({action.half})" if action.half and action.half != action.verb.value else ""
     )
     then = ", ".join(waiting.verb.value for waiting in status.waiting) if place == "in play" else ""
-    return _Line(place, what, action.phase.value, _whom(action), then)
+    phase = action.phase.value + (f", waits for {action.waits_for}" if action.waits_for else "")
+    return _Line(place, what, phase, _whom(action), then)
 
 
 def _whom(action: ActionView) -> str:

@@ -150,7 +150,7 @@ def _form(result: Result) -> dict[str, Any]:
     if result.accepted is not None:
         answer = result.accepted
         form |= {"request_id": answer.request_id}
-        form |= accepted_form(answer.action, answer.disposition, answer.superseded)
+        form |= accepted_form(answer.action, answer.disposition, answer.superseded, answer.deadline)
     if result.refused is not None:
         error = result.refused
         form |= {"outcome": "refused", "code": error.code, "text": str(error), "retryable": error.retryable}

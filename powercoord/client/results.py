@@ -8,6 +8,8 @@ Outcomes, actions, requests and entries are those of `powercoord.model` and
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from attrs import field, frozen
 
 from powercoord.api.health import Health
@@ -26,6 +28,7 @@ class Accepted:
 
     :param action: the id of the action that does it at first.
     :param superseded: ids of the actions whose place it took.
+    :param deadline: when its action must have ended, if it joined one that others give longer than it did.
     :param outcome: how it ended, if that is known already (a repeated request
         id, or nothing was to be done).
     """
@@ -35,6 +38,7 @@ class Accepted:
     action: str
     disposition: Disposition
     superseded: tuple[str, ...] = ()
+    deadline: datetime | None = None
     outcome: Outcome | None = None
     _fate: object = field(default=None, eq=False, repr=False)
 

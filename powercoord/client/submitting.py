@@ -6,6 +6,7 @@ Sending requests, many to a box, and reading what became of each at once.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 from attrs import define
@@ -107,5 +108,6 @@ def _answer(request: Request, form: dict[str, Any]) -> Answer:
         action=form["action"],
         disposition=Disposition(form["disposition"]),
         superseded=tuple(form.get("superseded", ())),
+        deadline=datetime.fromisoformat(form["deadline"]) if "deadline" in form else None,
         outcome=None if outcome is None else outcome_from(outcome),
     )

@@ -37,6 +37,7 @@ class Aspect(Enum):
     GROUPS = "groups"
     TIMING = "timing"
     ON_DRIFT = "on_drift"
+    START_WATTS = "start_watts"
 
 
 @frozen(kw_only=True)
@@ -106,6 +107,7 @@ def _aspects(old: Node, new: Node) -> frozenset[Aspect]:
         Aspect.GROUPS: old.groups != new.groups,
         Aspect.TIMING: old.timing != new.timing,
         Aspect.ON_DRIFT: old.on_drift is not new.on_drift,
+        Aspect.START_WATTS: old.start_watts != new.start_watts,
     }
     return frozenset(aspect for aspect, is_different in different.items() if is_different)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from attrs import Factory, define, fields_dict
 
+from powercoord.config.inrush import Watts
 from powercoord.config.mistakes import Findings, dotted
 from powercoord.config.secrets import Surroundings
 from powercoord.config.settings import Kind, Prepared, make, missing, prepare
@@ -36,6 +37,7 @@ class NodesReader:
     :param defaults: settings by driver.
     :param layers: the timing tables below those of the nodes: of the fleet,
         and by driver.
+    :param watts: what nodes draw.
     :param on_drift: what holds where neither node nor groups say anything.
     """
 
@@ -46,6 +48,7 @@ class NodesReader:
     driver_layers: Mapping[str, Layer]
     groups: Mapping[str, GroupTable]
     on_drift: OnDrift
+    watts: Watts
     around: Surroundings
     findings: Findings
     members: dict[str, int] = Factory(dict)
@@ -127,6 +130,7 @@ class NodesReader:
         layers = self._layers(own, path)
         timing = self._timing(layers)
         on_drift = self._on_drift(kind, own, path)
+        watts = self.watts.of(own, path)
         shared: list[str] = []
         for index, name in enumerate(names):
             try:
@@ -141,7 +145,7 @@ class NodesReader:
             # With a setting missing they may only look alike.
             if other != name and not prepared.broken:
                 shared.append(f"{name} would be the same machine as {other}, {_place(target)}")
-            yield Node(name, target, own.groups, timing, on_drift=on_drift)
+            yield Node(name, target, own.groups, timing, on_drift=on_drift, start_watts=watts)
         if shared:
             also = f" (and {len(shared) - 1} more like it)" if len(shared) > 1 else ""
             self.findings.mistake(path, shared[0] + also)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from attrs import evolve, fields_dict, frozen
 
+from powercoord.config.inrush import Watts, check_groups, limit_of
 from powercoord.config.listening import check_region, check_server
 from powercoord.config.mistakes import ConfigMistakes, Findings, Mistake, locate
 from powercoord.config.nodes import NodesReader, unknown_driver
@@ -33,8 +34,6 @@ from powercoord.config.shape import (
 )
 from powercoord.config.timing import Layer, TimingTable, combine
 from powercoord.interfaces import IPowerDriver
-from powercoord.model import Limit
-from powercoord.nearest import nearest
 from powercoord.strict import kind_of, unknown_key
 
 T = TypeVar("T")
@@ -157,6 +156,8 @@ class _Reader:
             name: Layer(("drivers", name, "timing"), table.timing) for name, table in driver_tables.items()
         }
         fleet = self._plain("fleet", FleetTable)
+        drivers_watts = {n: table.start_watts for n, table in driver_tables.items() if table.start_watts}
+        watts = Watts(fleet, groups, drivers_watts, self.findings)
         reader = NodesReader(
             self.kinds,
             self.broken,
@@ -165,19 +166,20 @@ class _Reader:
             layers,
             groups,
             fleet.on_drift,
+            watts,
             self.around,
             self.findings,
         )
         nodes = reader.read(self._tables("nodes"))
-        self._check_groups(groups, reader.members)
+        check_groups(groups, reader.members, self.findings)
         return Configuration(
             server=server,
             journal=self._plain("journal", Journal),
             region=region,
             sweep=self._plain("sweep", Sweep),
             nodes=nodes,
-            groups={name: Limit(table.max_starting, table.settle) for name, table in groups.items()},
-            fleet=Limit(fleet.max_starting, fleet.settle),
+            groups={name: limit_of(table) for name, table in groups.items()},
+            fleet=limit_of(fleet),
             endpoint_limit=self._plain("endpoints", EndpointsTable).limit,
             endpoint_limits={
                 name: table.endpoint_limit for name, table in driver_tables.items() if table.endpoint_limit
@@ -187,6 +189,7 @@ class _Reader:
                 name: Defaults(
                     public(kind, defaults.get(name, Prepared())),
                     combine([layer, *([layers[name]] if name in layers else [])]),
+                    watts.of_driver(name) or 0,
                 )
                 for name, kind in self.kinds.items()
             },
@@ -243,10 +246,3 @@ class _Reader:
             name: self.findings.take(table, GroupTable, ("groups", name)) or GroupTable()
             for name, table in self._tables("groups").items()
         }
-
-    def _check_groups(self, groups: Mapping[str, GroupTable], members: Mapping[str, int]) -> None:
-        for name in groups:
-            if name not in members:
-                near = nearest(name, members)
-                hint = f"; did you mean '{near}'?" if near else ""
-                self.findings.mistake(("groups", name), f"no node is in group '{name}'{hint}")

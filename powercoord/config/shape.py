@@ -152,6 +152,13 @@ class FleetTable:
         "How many nodes may be commanded on and not yet seen on (no limit without it).", default=None
     )
     settle: Seconds = key("How long a node counts as starting after it is seen on.", default=Seconds(0.0))
+    start_interval: Seconds = key(
+        "The least time between two nodes' commands to start.", default=Seconds(0.0)
+    )
+    max_watts: Count | None = key(
+        "What those that are starting may draw together (no limit without it).", default=None
+    )
+    start_watts: Count | None = key("What a node draws while it starts.", default=None)
     on_drift: OnDrift = key(
         "What to do when a node's power is other than is wanted: ``flag`` says so, ``enforce`` asks for the"
         " wanted power again.",
@@ -168,6 +175,11 @@ class GroupTable(FleetTable):
     on_drift: OnDrift | None = key(  # type: ignore[assignment]
         "In place of ``fleet.on_drift``, for its nodes; groups of one node must not disagree.", default=None
     )
+    start_watts: Count | None = key(
+        "In place of what the driver or the fleet says, for its nodes; of a node's groups the most counts.",
+        default=None,
+    )
+    parent: str | None = key("The group inside of which it is; its limits hold, too.", default=None)
     timing: TimingTable = key("Times of its nodes.", default=TimingTable())
 
 
@@ -187,6 +199,7 @@ class DriverTable:
     """
 
     endpoint_limit: Count | None = key("In place of ``endpoints.limit``, for this driver.", default=None)
+    start_watts: Count | None = key("In place of ``fleet.start_watts``, for its nodes.", default=None)
     timing: TimingTable = key("Times of its nodes.", default=TimingTable())
 
 
@@ -199,6 +212,7 @@ class NodeTable:
     driver: str = key("What kind of BMC it has: see ``powercoord drivers``.")
     groups: tuple[str, ...] = key("Groups whose limits it counts against.", default=())
     on_drift: OnDrift | None = key("In place of what its groups or the fleet say.", default=None)
+    start_watts: Count | None = key("In place of what its groups, driver or the fleet say.", default=None)
     timing: TimingTable = key("Its times.", default=TimingTable())
 
 
@@ -213,6 +227,7 @@ class Defaults:
 
     settings: Mapping[str, object] = field(factory=dict)
     timing: Timing = Timing()
+    start_watts: int = 0
 
 
 @frozen(kw_only=True)

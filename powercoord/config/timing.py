@@ -37,7 +37,9 @@ class TimingTable:
     settle: Seconds | None = key(
         "After a cancelled change: how long an off waits to look again for a late on.", default=None
     )
-    minimum_off: Seconds | None = key("How long a cycle leaves the node off.", default=None)
+    minimum_off: Seconds | None = key(
+        "How long a node stays off at least before it is turned on again.", default=None
+    )
     cancel: Moment | None = key("How long a cancelled operation may take to become quiet.", default=None)
     retries: Tries | None = key(
         "How often an operation that failed for a passing reason is repeated.", default=None

@@ -9,7 +9,7 @@ did; but nothing is started, cancelled or answered before it is durable.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from attrs import define
 
@@ -68,7 +68,17 @@ class Acceptance:
         batch.entries.append(self._accepted(request, action, disposition, superseded))
         for identity in superseded:
             self._supersede(lane, lane.action(identity), action, batch)
-        return Ticket(waiter, action.id, node.name, request.request_id, disposition, superseded)
+        deadline = self._extended(request, action) if disposition is Disposition.JOINED else None
+        return Ticket(waiter, action.id, node.name, request.request_id, disposition, superseded, deadline)
+
+    def _extended(self, request: Request, action: PowerAction) -> datetime | None:
+        """
+        When the action must have ended, if others give it longer than this request does.
+        """
+        remaining = action.deadline() - self._world.clock.seconds()
+        if request.deadline is None or remaining <= request.deadline:
+            return None
+        return self._world.now() + timedelta(seconds=remaining)
 
     def end_waiting(self, lane: Lane, action: PowerAction, outcome: Outcome, batch: Batch) -> None:
         """

@@ -5,10 +5,11 @@ How off is done, and off by the operating system's own hand.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from math import inf
 from typing import ClassVar
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from powercoord.errors import (
     PowerAuthError,
@@ -28,6 +29,7 @@ from powercoord.model import (
 from powercoord.registry.gates import Priority
 from powercoord.registry.reaching import Reaching
 from powercoord.registry.waiters import Waiter
+from powercoord.views import ActionView
 
 
 @define(eq=False, kw_only=True)
@@ -84,7 +86,10 @@ class PowerOff(Reaching):
         Some BMCs refuse to turn off what is off; that is no failure.
         """
         try:
-            return await self.bring(Command.OFF, PowerState.OFF)
+            ended = await self.bring(Command.OFF, PowerState.OFF)
+            if ended is None:
+                self.world.sightings.went_off(self.node.name)
+            return ended
         except PowerRefusedError:
             if await self._try_read() is not PowerState.OFF:
                 raise
@@ -133,6 +138,15 @@ class SoftOff(PowerOff):
         When it becomes a hard off; never: infinity.
         """
         return self.patience.force(self.turn() + self.node.timing.soft)
+
+    def view(self) -> ActionView:
+        """
+        What an outsider may see of it.
+        """
+        if self.force_at() == inf:
+            return super().view()
+        remaining = max(0.0, self.force_at() - self.world.clock.seconds())
+        return evolve(super().view(), force_at=self.world.now() + timedelta(seconds=remaining))
 
     def deadline(self) -> float:
         """

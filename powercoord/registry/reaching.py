@@ -8,8 +8,10 @@ No command is trusted: what counts is what is read afterwards.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 
-from attrs import define
+from attrs import define, evolve, field
+from twisted.internet.defer import Deferred
 
 from powercoord.errors import (
     PowerUnsupportedError,
@@ -26,13 +28,32 @@ from powercoord.model import (
     Unknown,
 )
 from powercoord.registry.running import Running
+from powercoord.registry.starts_slot import StartSlot
+from powercoord.registry.steps import Stopped
+from powercoord.views import ActionView
 
 
 @define(eq=False, kw_only=True)
 class Reaching(Running):
     """
     What the verbs share: command a state, then see it.
+
+    :param _asked: for a turn to start.
+    :param _slot: held from its command to start until it is over.
+    :param _told: when it was last told to start.
     """
+
+    _asked: Deferred[StartSlot] | None = field(default=None, init=False)
+    _slot: StartSlot | None = field(default=None, init=False)
+    _told: float = field(default=-inf, init=False)
+    _seen_on: bool = field(default=False, init=False)
+
+    def view(self) -> ActionView:
+        """
+        What an outsider may see of it.
+        """
+        waits_for = "" if self._asked is None else self.world.starts.obstacle(self._asked)
+        return evolve(super().view(), waits_for=waits_for)
 
     async def bring(self, command: Command, wanted: PowerState) -> Outcome | None:
         """
@@ -49,8 +70,10 @@ class Reaching(Running):
             if self.deadline() <= self.world.clock.seconds():
                 return self.unseen(wanted)
         for _ in range(1 + self.node.timing.retries):
+            if not await self._may_be_sent():
+                break
             await self.enter(Phase.SENT, command.value)
-            accepted = await self.steps.command(command)
+            accepted = await self._send(command)
             if accepted:
                 await self.commanded()
             await self.enter(Phase.VERIFYING, command.value)
@@ -85,30 +108,94 @@ class Reaching(Running):
         Wait for the turn to start, set the boot device, bring it on.
 
         One that may have been sent before a restart may be starting: it takes
-        its slot before anything else.
+        its slot before anything else.  One that went off again while it waited
+        waits once more.
 
         :param looked_at: when it was seen off; None: now.
         """
         asked = self.world.clock.seconds() if looked_at is None else looked_at
-        slot = await self.steps.start_slot()
-        seen = False
+        begun = self.sent_before("on")
+        while True:
+            slot = await self._start_slot(begun=begun)
+            try:
+                self.may_start()
+                if not begun and self.world.clock.seconds() > asked:
+                    asked = self.world.clock.seconds()
+                    if await self.steps.patient_read() is PowerState.ON:
+                        return Done(How.EXTERNAL, PowerState.ON, text="came on while it waited for its turn")
+                if begun or self._may_come_on() <= self.world.clock.seconds():
+                    return await self._start(slot, begun=begun)
+            finally:
+                self._give_back(slot)
+
+    async def _start_slot(self, *, begun: bool) -> StartSlot:
+        """
+        The turn to start; who has not been off for long enough waits for that first, without a slot.
+        """
+        if not begun:
+            await self.steps.pause_until(self._may_come_on())
+        return await self.steps.start_slot(lambda: self._ask_to_start(begun=begun))
+
+    def _ask_to_start(self, *, begun: bool) -> Deferred[StartSlot]:
+        caller = next((waiter.request.requester for waiter in self.waiters), "")
+        self._asked = self.world.starts.acquire(self.node.groups, self.node.start_watts, caller, begun=begun)
+        return self._asked
+
+    def _may_come_on(self) -> float:
+        return self.world.sightings.off_since(self.node.name) + self.node.timing.minimum_off
+
+    async def _start(self, slot: StartSlot, *, begun: bool) -> Outcome | None:
+        """
+        Have it come on, with its boot device set before.
+        """
+        if not begun:
+            await self.enter(Phase.ADMITTED, "on")
+            if self.wish.boot is not None:
+                await self.enter(Phase.SENT, "boot")
+                await self.set_boot()
+        self._slot = slot
+        ended = await self.bring(Command.ON, PowerState.ON)
+        self._seen_on = ended is None
+        return ended
+
+    async def _may_be_sent(self) -> bool:
+        """
+        Wait for the time between two starts, if it must be told again; False: there is none left for that.
+        """
+        while self._slot is not None and not self._slot.may_be_told():
+            if self.deadline() <= self.world.clock.seconds():
+                return False
+            await self.steps.pause(self.node.timing.poll)
+        return True
+
+    async def _send(self, command: Command) -> bool:
+        """
+        Send it; what may have been told to start counts as starting from then on.
+        """
         try:
-            self.may_start()
-            if not self.sent_before("on"):
-                if self.world.clock.seconds() > asked and await self.steps.patient_read() is PowerState.ON:
-                    return Done(How.EXTERNAL, PowerState.ON, text="came on while it waited for its turn")
-                await self.enter(Phase.ADMITTED, "on")
-                if self.wish.boot is not None:
-                    await self.enter(Phase.SENT, "boot")
-                    await self.set_boot()
-            ended = await self.bring(Command.ON, PowerState.ON)
-            seen = ended is None
-            return ended
-        finally:
-            if seen:
-                self.world.starts.seen_on(slot, self.node.groups)
-            else:
-                slot.release()
+            accepted = await self.steps.command(command)
+        except Stopped:
+            if self.steps.sent:
+                self._told_to_start()
+            raise
+        self._told_to_start()
+        return accepted
+
+    def _told_to_start(self) -> None:
+        if self._slot is not None:
+            self._told = self.world.clock.seconds()
+            self._slot.commanded()
+
+    def _give_back(self, slot: StartSlot) -> None:
+        """
+        A node that was told to start, and not seen on, may come on as long as anything that is late.
+        """
+        self._slot = None
+        if self._seen_on:
+            self.world.starts.seen_on(slot)
+        else:
+            late = self._told + self.node.timing.settle - self.world.clock.seconds()
+            self.world.starts.release_in(slot, late)
 
     def may_start(self) -> None:
         """

@@ -6,6 +6,7 @@ What was last seen of each node, and who wants to know the next time.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
@@ -14,6 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 from powercoord.model import Observation, PowerState
 from powercoord.registry.audience import Audience
 
+_POWER = (PowerState.ON, PowerState.OFF)
 _NEVER = Observation(PowerState.NEVER_CHECKED)
 
 
@@ -29,6 +31,8 @@ class Sightings:
     _clock: IReactorTime
     _changed: Callable[[str, Observation], None]
     _last: dict[str, Observation] = field(factory=dict, init=False)
+    _power: dict[str, PowerState] = field(factory=dict, init=False)
+    _off_since: dict[str, float] = field(factory=dict, init=False)
     _recalled: set[str] = field(factory=set, init=False)
     _curious: dict[str, Audience[Observation]] = field(factory=dict, init=False)
 
@@ -44,6 +48,10 @@ class Sightings:
         """
         self._last[name] = observation
         self._recalled.add(name)
+        if observation.state in _POWER:
+            self._power[name] = observation.state
+        if observation.state is PowerState.OFF and observation.at is not None:
+            self._off_since[name] = observation.at
 
     def saw(self, name: str, state: PowerState, text: str = "") -> None:
         """
@@ -52,10 +60,23 @@ class Sightings:
         observation = Observation(state, self._clock.seconds(), text)
         before = self.last(name)
         self._last[name] = observation
+        self._note_off(name, state)
         if (before.state, before.text) != (state, text) or name in self._recalled:
             self._recalled.discard(name)
             self._changed(name, observation)
         self._tell(name, observation)
+
+    def off_since(self, name: str) -> float:
+        """
+        When a node was last seen to have gone off; minus infinity: it never was.
+        """
+        return self._off_since.get(name, -inf)
+
+    def went_off(self, name: str) -> None:
+        """
+        It was turned off just now, whatever was known of it before.
+        """
+        self._off_since[name] = self._clock.seconds()
 
     def next(self, name: str) -> Deferred[Observation]:
         """
@@ -81,6 +102,15 @@ class Sightings:
         """
         for name in list(self._curious):
             self.give_up(name, reason)
+
+    def _note_off(self, name: str, now: PowerState) -> None:
+        """
+        A read that fails between two says nothing; the first ever says nothing of the time before.
+        """
+        if now is PowerState.OFF and self._power.get(name) is PowerState.ON:
+            self._off_since[name] = self._clock.seconds()
+        if now in _POWER:
+            self._power[name] = now
 
     def _tell(self, name: str, observation: Observation) -> None:
         """

@@ -1,44 +1,39 @@
 # SPDX-License-Identifier: MIT
 """
-The queue before a start: how many nodes may be starting at once.
+The queue before a start: how many nodes, and watts, may be starting at once.
 
 A slot is held from "commanded on" until the node is seen on and its groups
 have settled.  Offs never come here.  Contract, section 6.
 
 # Note [Who waits for whom]
 
-All nodes of the same groups wait in one line, because what one of them waits
-for, all do.  A line waits for the first of its groups that is full, or for the
-fleet, and is looked at again only when that has room.  So a release costs the
-same with two groups as with two thousand.
+All nodes of the same groups for which the same caller asked wait in one line,
+because what the first of them waits for, all do.  A line waits for the first
+of its groups that has no room, from the inside out, and is looked at again only
+when that has.  So a release costs the same with two groups as with two
+thousand.
+
+Nobody overtakes within a group whoever is the next one there.  A node that
+needs many watts waits until there are as many, and those behind it do not take
+them away one by one: its group is reserved for it.
 """
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable, Mapping
-from heapq import heappop, heappush
+from collections.abc import Mapping
 from itertools import count
 
-from attrs import define, field, frozen
+from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from powercoord.model import Limit
-from powercoord.registry.gates import Slot
+from powercoord.registry.starts_lines import Line, Rank, Start, Waiting
+from powercoord.registry.starts_room import Groups, Lack, Rooms
+from powercoord.registry.starts_slot import StartSlot
+from powercoord.registry.starts_turns import Turns
 
-Groups = tuple[str, ...]
-_FLEET = ""
-
-
-@frozen
-class _Start:
-    """
-    One who waits; ``order`` says since when.
-    """
-
-    order: int
-    granted: Deferred[Slot]
+_RESERVED: Rank = (-1, 0)
 
 
 @define(eq=False)
@@ -52,54 +47,75 @@ class StartGate:
     _clock: IReactorTime
     _fleet: Limit = field(factory=Limit)
     _groups: Mapping[str, Limit] = field(factory=dict)
-    _starting: Counter[str] = field(factory=Counter, init=False)
-    _lines: dict[Groups, deque[_Start]] = field(factory=dict, init=False)
-    _blocked: dict[str, list[tuple[int, Groups]]] = field(factory=dict, init=False)
+    _rooms: Rooms = field(init=False)
+    _turns: Turns = field(factory=Turns, init=False)
+    _inside: set[StartSlot] = field(factory=set, init=False)
+    _lines: dict[tuple[Groups, str], Line] = field(factory=dict, init=False)
+    _waiting: dict[str, Waiting] = field(factory=dict, init=False)
+    _reserved: dict[str, Line] = field(factory=dict, init=False)
+    _asked: dict[Deferred[StartSlot], Start] = field(factory=dict, init=False)
     _freed: set[str] = field(factory=set, init=False)
     _order: count[int] = field(factory=count, init=False)
-    _settling: dict[IDelayedCall, Slot] = field(factory=dict, init=False)
+    _settling: dict[IDelayedCall, StartSlot] = field(factory=dict, init=False)
+    _opening: dict[str, IDelayedCall] = field(factory=dict, init=False)
     _admitting: bool = field(default=False, init=False)
 
-    def acquire(self, groups: Groups) -> Deferred[Slot]:
+    def __attrs_post_init__(self) -> None:
+        self._rooms = Rooms(self._fleet, self._groups)
+
+    def acquire(
+        self, groups: Groups, watts: int = 0, caller: str = "", *, begun: bool = False
+    ) -> Deferred[StartSlot]:
         """
-        Fires with a slot in each limited group; cancel it to leave the queue.
+        Fires with a slot in each group and those around it; cancel it to leave the queue.
+
+        :param begun: it may be starting already: it is counted, and does not wait.
         """
-        limited = tuple(dict.fromkeys(name for name in groups if self._most(name) is not None))
-        granted: Deferred[Slot] = Deferred(lambda _: None)
-        line = self._lines.get(limited)
-        if line is not None:
-            line.append(_Start(next(self._order), granted))
-        elif (blocker := self._blocker(limited)) is not None:
-            self._lines[limited] = deque([_Start(next(self._order), granted)])
-            self._block(limited, blocker)
-        else:
-            self._grant(limited, granted)
+        granted: Deferred[StartSlot] = Deferred(self._leave)
+        start = Start(next(self._order), groups, watts, caller, granted)
+        if begun:
+            granted.callback(self._take(start, at_door=False))
+            return granted
+        self._asked[granted] = start
+        self._queue(start)
+        self._admit()
         return granted
 
-    def seen_on(self, slot: Slot, groups: Groups) -> None:
+    def seen_on(self, slot: StartSlot) -> None:
         """
         Release a slot once its groups, and the fleet, have settled.
         """
-        settle = max([self._fleet.settle] + [self._groups[g].settle for g in groups if g in self._groups])
-        if settle <= 0:
+        self.release_in(slot, max(self._rooms[name].limit.settle for name in slot.inside))
+
+    def release_in(self, slot: StartSlot, seconds: float) -> None:
+        """
+        Release a slot a while from now.
+        """
+        if seconds <= 0:
             slot.release()
             return
 
         def settled() -> None:
             self._settling.pop(timer).release()
 
-        timer = self._clock.callLater(settle, settled)
+        timer = self._clock.callLater(seconds, settled)
         self._settling[timer] = slot
 
     def limit(self, fleet: Limit, groups: Mapping[str, Limit]) -> None:
         """
         Let other limits hold from now on, for those who wait, too.
 
-        A group that had no limit when somebody came to wait is not looked at
-        for them.
+        Whoever is inside stays there, and counts in what is around its groups now.
         """
-        self._fleet, self._groups = fleet, groups
-        self._freed.update(self._blocked)
+        self._rooms.follow(fleet, groups, self._clock.seconds())
+        for slot in self._inside:
+            slot.inside = self._rooms.chain(slot.groups)
+            self._count(slot, 1)
+        waiting = sorted(self._asked.values(), key=lambda start: start.order)
+        self._lines, self._waiting, self._reserved, self._turns = {}, {}, {}, Turns()
+        self._forget_openings()
+        for start in waiting:
+            self._queue(start)
         self._admit()
 
     def stop(self) -> None:
@@ -110,45 +126,57 @@ class StartGate:
         for timer, slot in settling.items():
             timer.cancel()
             slot.release()
+        self._forget_openings()
 
     def starting(self) -> int:
         """
         How many nodes are starting now.
         """
-        return self._starting[_FLEET]
+        return len(self._inside)
 
     def waiting(self) -> int:
         """
-        How many places there are in the lines (some may have been left).
+        How many wait in the lines.
         """
-        return sum(map(len, self._lines.values()))
+        return len(self._asked)
 
-    def _most(self, name: str) -> int | None:
-        limit = self._fleet if name == _FLEET else self._groups.get(name)
-        return None if limit is None else limit.max_starting
+    def obstacle(self, granted: Deferred[StartSlot]) -> str:
+        """
+        What somebody waits for, in words.
+        """
+        start = self._asked.get(granted)
+        if start is None or start.line is None:
+            return ""
+        name = start.line.at
+        return f"{name or 'fleet'}: {self._rooms[name].in_words(self._clock.seconds())}"
 
-    def _is_full(self, name: str) -> bool:
-        most = self._most(name)
-        return most is not None and self._starting[name] >= most
+    def _queue(self, start: Start) -> None:
+        """
+        Go to the end of a line; it is looked at if it is a new one.
+        """
+        key = (self._rooms.limited(start.groups), start.caller)
+        line = self._lines.get(key)
+        if line is not None:
+            start.line = line
+            line.starts.append(start)
+            return
+        line = start.line = self._lines[key] = Line(*key)
+        line.starts.append(start)
+        self._turns.join(start.caller)
+        self._look(line)
 
-    def _blocker(self, groups: Groups) -> str | None:
-        return next((name for name in (*groups, _FLEET) if self._is_full(name)), None)
-
-    def _block(self, groups: Groups, blocker: str) -> None:
-        heappush(self._blocked.setdefault(blocker, []), (self._lines[groups][0].order, groups))
-
-    def _grant(self, groups: Groups, granted: Deferred[Slot]) -> None:
-        taken = (*groups, _FLEET)
-        self._starting.update(taken)
-        granted.callback(Slot(self._releaser(taken)))
-
-    def _releaser(self, taken: Groups) -> Callable[[], None]:
-        def release() -> None:
-            self._starting.subtract(taken)
-            self._freed.update(taken)
+    def _leave(self, granted: Deferred[StartSlot]) -> None:
+        """
+        Somebody does not want to start any more.
+        """
+        start = self._asked.pop(granted)
+        start.gone = True
+        line = start.line
+        if line is not None and line.starts[0] is start:
+            if line.first() is None:
+                self._wait(line, line.at)
+            self._freed.add(line.at)
             self._admit()
-
-        return release
 
     def _admit(self) -> None:
         """
@@ -156,33 +184,148 @@ class StartGate:
         """
         if not self._admitting:
             self._admitting = True
-            while (name := self._with_room_for_the_oldest()) is not None:
-                self._look_behind(name)
+            while (line := self._first_with_room()) is not None:
+                self._look(line)
             self._admitting = False
 
-    def _with_room_for_the_oldest(self) -> str | None:
+    def _first_with_room(self) -> Line | None:
         """
-        Of what has room now, that for which somebody has waited longest.
+        Of those who wait for what may have room now, the one whose turn it is.
         """
-        self._freed = {name for name in self._freed if self._blocked.get(name) and not self._is_full(name)}
-        return min(self._freed, key=lambda name: self._blocked[name][0], default=None)
+        found: tuple[Rank, Line] | None = None
+        for name in tuple(self._freed):
+            first = self._first_at(name)
+            if first is None or self._lacks(name, first[1]):
+                self._freed.discard(name)
+            elif found is None or first[0] < found[0]:
+                found = first
+        return None if found is None else found[1]
 
-    def _look_behind(self, name: str) -> None:
+    def _lacks(self, name: str, line: Line) -> bool:
         """
-        Let in the first of a line, or have it wait for something else.
+        Whether the next one at a group lacks something there; if so, see to it that it gets that.
         """
-        since, groups = heappop(self._blocked[name])
-        line = self._lines[groups]
-        while line and line[0].granted.called:
-            line.popleft()
-        if not line:
-            del self._lines[groups]
-        elif (blocker := self._blocker(groups)) is not None or line[0].order != since:
-            self._block(groups, name if blocker is None else blocker)
-        else:
-            first = line.popleft()
-            if line:
-                self._block(groups, name)
-            else:
-                del self._lines[groups]
-            self._grant(groups, first.granted)
+        room, now = self._rooms[name], self._clock.seconds()
+        lack = room.lacks(line.starts[0].watts, now)
+        if lack is Lack.WATTS:
+            self._reserved[name] = line
+        if lack is Lack.TIME and room.opens() > now and name not in self._opening:
+            self._opening[name] = self._clock.callLater(room.opens() - now, self._opened, name)
+        return lack is not None
+
+    def _opened(self, name: str) -> None:
+        del self._opening[name]
+        self._freed.add(name)
+        self._admit()
+
+    def _look(self, line: Line) -> None:
+        """
+        Let in the first of a line, or have it wait for what is in the way.
+        """
+        at, line.place = line.at, None
+        start = line.starts[0]
+        obstacle = self._in_the_way(line, start)
+        if obstacle is not None:
+            self._freed.add(obstacle)
+            self._wait(line, obstacle)
+            return
+        line.starts.popleft()
+        self._turns.served(line.caller)
+        self._wait(line, at)
+        del self._asked[start.granted]
+        start.granted.callback(self._take(start, at_door=True))
+
+    def _in_the_way(self, line: Line, start: Start) -> str | None:
+        """
+        The first of a line's groups where there is no room, or where another comes first.
+        """
+        now, rank = self._clock.seconds(), (self._turns.of(line.caller), start.order)
+        for name in line.names:
+            if self._rooms[name].lacks(start.watts, now) is not None:
+                return name
+            first = None if self._reserved.get(name) is line else self._first_at(name)
+            if first is not None and first[0] < rank:
+                return name
+        return None
+
+    def _wait(self, line: Line, name: str) -> None:
+        """
+        Take a place among those who wait for a group, if there is anybody in the line.
+        """
+        start = line.first()
+        if self._reserved.get(line.at) is line and (start is None or line.at != name):
+            del self._reserved[line.at]
+        if start is None:
+            self._dissolve(line)
+            return
+        line.at = name
+        self._waiting.setdefault(name, Waiting(self._turns)).add(line, start)
+
+    def _dissolve(self, line: Line) -> None:
+        """
+        Nobody is in it any more.
+        """
+        line.place = None
+        del self._lines[line.names, line.caller]
+        self._turns.leave(line.caller)
+
+    def _first_at(self, name: str) -> tuple[Rank, Line] | None:
+        """
+        Who comes next at a group: the one it is reserved for, or whose turn it is.
+        """
+        reserved = self._reserved.get(name)
+        if reserved is not None and reserved.place is not None:
+            return _RESERVED, reserved
+        waiting = self._waiting.get(name)
+        first = None if waiting is None else waiting.first()
+        if first is None:
+            self._waiting.pop(name, None)
+        return first
+
+    def _take(self, start: Start, *, at_door: bool) -> StartSlot:
+        inside = self._rooms.chain(start.groups)
+        slot = StartSlot(
+            start.groups, start.watts, inside, at_door, self._may_be_told, self._left, self._commanded
+        )
+        self._inside.add(slot)
+        self._count(slot, 1)
+        return slot
+
+    def _left(self, slot: StartSlot) -> None:
+        self._inside.discard(slot)
+        self._count(slot, -1)
+        self._make_room(slot)
+
+    def _may_be_told(self, slot: StartSlot) -> bool:
+        now = self._clock.seconds()
+        is_open = all(self._rooms[name].is_open(now) for name in slot.inside)
+        self._put(slot, at_door=is_open, again=not is_open)
+        return is_open
+
+    def _put(self, slot: StartSlot, *, at_door: bool, again: bool) -> None:
+        self._count(slot, -1)
+        slot.at_door, slot.again = at_door, again
+        self._count(slot, 1)
+
+    def _commanded(self, slot: StartSlot) -> None:
+        self._put(slot, at_door=False, again=False)
+        for name in slot.inside:
+            self._rooms[name].last = self._clock.seconds()
+        self._make_room(slot)
+
+    def _count(self, slot: StartSlot, sign: int) -> None:
+        for name in slot.inside:
+            room = self._rooms[name]
+            room.starting += sign
+            room.watts += sign * slot.watts
+            room.at_door += sign * slot.at_door
+            room.again += sign * slot.again
+
+    def _make_room(self, slot: StartSlot) -> None:
+        self._freed.update(slot.inside)
+        self._admit()
+
+    def _forget_openings(self) -> None:
+        opening, self._opening = self._opening, {}
+        for timer in opening.values():
+            timer.cancel()

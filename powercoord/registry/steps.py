@@ -18,8 +18,9 @@ from twisted.internet.defer import CancelledError, Deferred
 from powercoord.errors import OperationCancelled, PowercoordError, PowerError
 from powercoord.interfaces import IPowerDriver
 from powercoord.model import Boot, CancelResult, Command, Node, PowerState
-from powercoord.registry.gates import Priority, Slot
+from powercoord.registry.gates import Priority
 from powercoord.registry.operation import Operation
+from powercoord.registry.starts_slot import StartSlot
 from powercoord.registry.surroundings import Surroundings
 
 T = TypeVar("T")
@@ -223,12 +224,12 @@ class Steps:
         if remaining > 0:
             await self.pause(remaining)
 
-    async def start_slot(self) -> Slot:
+    async def start_slot(self, acquire: Callable[[], Deferred[StartSlot]]) -> StartSlot:
         """
         Wait for this node's turn to start.
         """
         self._check_queue()
-        return await self._queue(self._world.starts.acquire(self._node.groups))
+        return await self._queue(acquire())
 
     def check(self) -> None:
         """
@@ -319,7 +320,7 @@ class Steps:
         now, deadline = self._world.clock.seconds(), self._deadline()
         return now + limit if deadline <= now else min(now + limit, deadline)
 
-    async def _queue(self, granted: Deferred[Slot]) -> Slot:
+    async def _queue(self, granted: Deferred[T]) -> T:
         self._queued = True
         try:
             return await self._stoppable(granted)

@@ -68,7 +68,7 @@ class PowerCycle(Reaching):
             ended = await self.bring(Command.OFF, PowerState.OFF)
             if ended is not None:
                 return ended
-            await self.steps.pause(self.node.timing.minimum_off)
+            self.world.sightings.went_off(self.node.name)
         return await self.switch_on() or Done(How.COMMANDED, PowerState.ON)
 
     def may_start(self) -> None:

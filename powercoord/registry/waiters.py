@@ -6,6 +6,7 @@ One request waiting for its answer, and the ticket its caller holds.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 from attrs import define, field
 from twisted.internet.defer import Deferred, succeed
@@ -99,6 +100,7 @@ class Ticket:
     request_id: str
     disposition: Disposition
     superseded: tuple[str, ...] = ()
+    deadline: datetime | None = None
 
     def wait(self) -> Deferred[Outcome]:
         """

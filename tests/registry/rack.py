@@ -54,7 +54,12 @@ HELD = (
     "_world.endpoints._endpoints",
     "_world.sightings._curious",
     "_world.starts._settling",
+    "_world.starts._asked",
+    "_world.starts._inside",
     "_world.starts._lines",
+    "_world.starts._opening",
+    "_world.starts._reserved",
+    "_world.starts._turns._next",
     "_world.window._begun",
     "_world.window._waiting",
 )
@@ -226,9 +231,6 @@ class Rack:
         What is held, or waited for, when nothing is to be done.
         """
         held = {path: attrgetter(path)(self.registry) for path in HELD}
-        held["starts"] = [
-            group for group, number in attrgetter("_world.starts._starting")(self.registry).items() if number
-        ]
         return [f"{path}: {value}" for path, value in held.items() if value]
 
 

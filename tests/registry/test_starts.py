@@ -12,16 +12,16 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from powercoord.model import Limit
-from powercoord.registry.gates import Slot
 from powercoord.registry.starts import StartGate
+from powercoord.registry.starts_slot import StartSlot
 from tests.hypothesis_notes import HypothesisNotes
 
 STEPS = ["ask", "ask", "release", "leave"]
 
 
-class StartTests(SynchronousTestCase):
+class GateTests(SynchronousTestCase):
     """
-    `StartGate`.
+    What tests of `StartGate` share.
     """
 
     def setUp(self) -> None:
@@ -31,10 +31,16 @@ class StartTests(SynchronousTestCase):
     def gate(self, fleet: Limit | None = None, **groups: Limit) -> StartGate:
         return StartGate(self.clock, fleet or Limit(), groups)
 
-    def ask(self, gate: StartGate, name: str, *groups: str) -> Deferred[Slot]:
+    def ask(self, gate: StartGate, name: str, *groups: str) -> Deferred[StartSlot]:
         granted = gate.acquire(groups)
         granted.addCallback(lambda slot: (self.order.append(name), slot)[1])
         return granted
+
+
+class StartTests(GateTests):
+    """
+    How many may start.
+    """
 
     def test_group_limit(self) -> None:
         """
@@ -161,7 +167,7 @@ class StartTests(SynchronousTestCase):
         gate = self.gate(Limit(None, settle=1.0), rack=Limit(1, settle=2.0), slow=Limit(None, settle=3.0))
         slot = self.successResultOf(self.ask(gate, "a", "rack", "slow"))
         self.ask(gate, "b", "rack")
-        gate.seen_on(slot, ("rack", "slow"))
+        gate.seen_on(slot)
         self.clock.advance(2.9)
         self.assertEqual(["a"], self.order)
 
@@ -174,7 +180,7 @@ class StartTests(SynchronousTestCase):
         Nothing settles any more after a stop: no timer is left, and no place.
         """
         gate = self.gate(rack=Limit(1, settle=2.0))
-        gate.seen_on(self.successResultOf(self.ask(gate, "a", "rack")), ("rack",))
+        gate.seen_on(self.successResultOf(self.ask(gate, "a", "rack")))
 
         gate.stop()
 
@@ -188,7 +194,7 @@ class StartTests(SynchronousTestCase):
         gate = self.gate(rack=Limit(8))
         holders = [self.successResultOf(self.ask(gate, "holder", "rack")) for _ in range(8)]
         for number in range(10_000):
-            self.ask(gate, str(number), "rack").addCallback(Slot.release)
+            self.ask(gate, str(number), "rack").addCallback(StartSlot.release)
 
         holders[0].release()
 
@@ -213,6 +219,326 @@ class StartTests(SynchronousTestCase):
         self.assertEqual(1, gate.waiting())
 
 
+class NestedTests(GateTests):
+    """
+    Groups inside of groups.
+    """
+
+    def test_slot_in_each(self) -> None:
+        """
+        A start takes a slot in its group and in each around that, and waits for the first that is full.
+        """
+        gate = self.gate(
+            feed=Limit(2),
+            pdu=Limit(None, parent="feed"),
+            rack1=Limit(1, parent="pdu"),
+            rack2=Limit(5, parent="pdu"),
+        )
+        first = self.ask(gate, "a", "rack1")
+        self.ask(gate, "b", "rack2")
+        waiting = [self.ask(gate, "c", "rack2"), self.ask(gate, "d", "rack1")]
+
+        self.assertEqual(
+            ["feed: 2 of 2 starting", "rack1: 1 of 1 starting"], [gate.obstacle(each) for each in waiting]
+        )
+        self.successResultOf(first).release()
+        self.assertEqual(["a", "b", "c"], self.order)
+
+    def test_settles_for_all(self) -> None:
+        """
+        A slot is kept as long as the slowest of the groups around it needs to settle.
+        """
+        gate = self.gate(feed=Limit(1, settle=5.0), rack=Limit(parent="feed", settle=1.0))
+        slot = self.successResultOf(self.ask(gate, "a", "rack"))
+        gate.seen_on(slot)
+        self.clock.advance(4.9)
+        self.assertFalse(self.ask(gate, "b", "rack").called)
+
+        self.clock.advance(0.1)
+
+        self.assertEqual(["a", "b"], self.order)
+
+    def test_other_tree(self) -> None:
+        """
+        Whoever is inside when a group gets another parent counts there, too; who waits, waits for that.
+        """
+        gate = self.gate(rack=Limit(1), pdu=Limit(1))
+        held, waiting = self.ask(gate, "a", "rack"), self.ask(gate, "b", "rack")
+        gate.limit(Limit(), {"rack": Limit(2, parent="pdu"), "pdu": Limit(1)})
+        self.assertEqual("pdu: 1 of 1 starting", gate.obstacle(waiting))
+
+        self.successResultOf(held).release()
+
+        self.assertEqual(["a", "b"], self.order)
+
+    def test_new_limit(self) -> None:
+        """
+        A group that had no limit counts those that are starting in it once it has one.
+        """
+        gate = self.gate()
+        held = self.ask(gate, "a", "rack")
+        gate.limit(Limit(), {"rack": Limit(1)})
+        self.assertFalse(self.ask(gate, "b", "rack").called)
+
+        self.successResultOf(held).release()
+
+        self.assertEqual(["a", "b"], self.order)
+
+
+class IntervalTests(GateTests):
+    """
+    The time between two starts.
+    """
+
+    def start(self, gate: StartGate, name: str, *groups: str) -> None:
+        self.ask(gate, name, *groups).addCallback(lambda slot: (slot.commanded(), slot)[1])
+
+    def test_apart(self) -> None:
+        """
+        One start follows another after the interval, and other groups do not wait for that.
+        """
+        gate = self.gate(rack=Limit(start_interval=2.0))
+        for name in ("a", "b", "c"):
+            self.start(gate, name, "rack")
+        self.start(gate, "d", "other")
+        found = [list(self.order)]
+        for _ in range(3):
+            self.clock.advance(1.99)
+            found.append(list(self.order))
+            self.clock.advance(0.01)
+
+        self.assertEqual([["a", "d"], ["a", "d"], ["a", "d", "b"], ["a", "d", "b", "c"]], found)
+        self.assertEqual([], self.clock.getDelayedCalls())
+
+    def test_counts_from_the_command(self) -> None:
+        """
+        Who may start and has not been told to keeps the next one out: the interval begins then.
+        """
+        gate = self.gate(rack=Limit(start_interval=2.0))
+        slot = self.successResultOf(self.ask(gate, "a", "rack"))
+        waiting = self.ask(gate, "b", "rack")
+        self.clock.advance(10)
+        self.assertEqual((["a"], "rack: a start every 2 s"), (self.order, gate.obstacle(waiting)))
+        slot.commanded()
+        self.clock.advance(1.9)
+        self.assertEqual(["a"], self.order)
+        self.clock.advance(0.1)
+
+        self.assertEqual(["a", "b"], self.order)
+
+    def test_never_told(self) -> None:
+        """
+        Who leaves without having been told to start makes nobody wait.
+        """
+        gate = self.gate(rack=Limit(start_interval=2.0))
+        slot = self.successResultOf(self.ask(gate, "a", "rack"))
+        self.ask(gate, "b", "rack")
+        slot.release()
+
+        self.assertEqual(["a", "b"], self.order)
+
+    def test_told_again(self) -> None:
+        """
+        Who must be told again goes before those who wait, and not before the interval is over.
+        """
+        gate = self.gate(rack=Limit(start_interval=2.0))
+        slot = self.successResultOf(self.ask(gate, "a", "rack"))
+        slot.commanded()
+        self.ask(gate, "b", "rack")
+        self.clock.advance(1)
+        self.assertFalse(slot.may_be_told())
+        self.clock.advance(1)
+        self.assertEqual(["a"], self.order)
+        self.assertTrue(slot.may_be_told())
+        slot.commanded()
+        self.clock.advance(2)
+
+        self.assertEqual(["a", "b"], self.order)
+
+    def test_reload(self) -> None:
+        """
+        Another interval counts from the last start; a stop leaves no timer.
+        """
+        gate = self.gate(rack=Limit(start_interval=60.0))
+        self.start(gate, "a", "rack")
+        self.start(gate, "b", "rack")
+        self.start(gate, "c", "rack")
+        self.clock.advance(1)
+        gate.limit(Limit(), {"rack": Limit(start_interval=3.0)})
+        self.clock.advance(1.9)
+        self.assertEqual(["a"], self.order)
+        self.clock.advance(0.1)
+        self.assertEqual(["a", "b"], self.order)
+
+        gate.stop()
+
+        self.assertEqual([], self.clock.getDelayedCalls())
+
+
+class WattsTests(GateTests):
+    """
+    What may be drawn.
+    """
+
+    def draw(self, gate: StartGate, name: str, watts: int, *groups: str) -> Deferred[StartSlot]:
+        granted = gate.acquire(groups, watts)
+        return granted.addCallback(lambda slot: (self.order.append(name), slot)[1])
+
+    def test_room(self) -> None:
+        """
+        As many start as the limit has watts for.
+        """
+        gate = self.gate(rack=Limit(max_watts=1000))
+        first = self.draw(gate, "a", 600, "rack")
+        self.draw(gate, "b", 400, "rack")
+        waiting = self.draw(gate, "c", 300, "rack")
+        self.assertEqual("rack: 1000 of 1000 W starting", gate.obstacle(waiting))
+
+        self.successResultOf(first).release()
+
+        self.assertEqual(["a", "b", "c"], self.order)
+
+    def test_large_one(self) -> None:
+        """
+        Small ones do not pass a large one that waits for watts: it would wait for ever.
+        """
+        gate = self.gate(rack=Limit(max_watts=1000), shelf=Limit(5, parent="rack"))
+        held = [self.draw(gate, name, 300, "shelf") for name in ("a", "b", "c")]
+        self.draw(gate, "large", 1000, "rack")
+        self.draw(gate, "d", 100, "shelf")
+        for each in held:
+            self.assertEqual(["a", "b", "c"], self.order)
+            self.successResultOf(each).release()
+
+        self.assertEqual(["a", "b", "c", "large"], self.order)
+
+    def test_reserved_for_a_younger(self) -> None:
+        """
+        What is reserved for one is its own also when an older one comes there to wait after that.
+        """
+        gate = self.gate(rack=Limit(max_watts=1000), shelf=Limit(1, parent="rack"))
+        held = [self.draw(gate, "a", 100, "shelf"), self.draw(gate, "b", 500, "rack")]
+        self.draw(gate, "older", 600, "shelf")
+        self.draw(gate, "large", 900, "rack")
+        self.successResultOf(held[0]).release()
+        self.assertEqual(["a", "b"], self.order)
+        self.successResultOf(held[1]).release()
+
+        self.assertEqual(["a", "b", "large"], self.order)
+
+    def test_large_one_leaves(self) -> None:
+        """
+        What was reserved for one that leaves is there for the others.
+        """
+        gate = self.gate(rack=Limit(max_watts=1000))
+        self.draw(gate, "a", 600, "rack")
+        leaving = self.draw(gate, "large", 1000, "rack")
+        self.draw(gate, "b", 400, "rack")
+        leaving.cancel()
+        self.failureResultOf(leaving, CancelledError)
+
+        self.assertEqual(["a", "b"], self.order)
+
+    def test_above_the_limit(self) -> None:
+        """
+        One that a reload has left above the limit starts alone, and not never.
+        """
+        gate = self.gate(rack=Limit(max_watts=1000))
+        held = self.draw(gate, "a", 600, "rack")
+        self.draw(gate, "b", 900, "rack")
+        gate.limit(Limit(), {"rack": Limit(max_watts=500)})
+        self.assertEqual(["a"], self.order)
+
+        self.successResultOf(held).release()
+
+        self.assertEqual(["a", "b"], self.order)
+
+
+class CallersTests(GateTests):
+    """
+    Whose turn it is.
+    """
+
+    def call(self, gate: StartGate, caller: str, group: str = "rack") -> None:
+        def started(slot: StartSlot) -> None:
+            self.order.append(caller)
+            self.clock.callLater(1, slot.release)
+
+        gate.acquire((group,), 0, caller).addCallback(started)
+
+    def test_one_beside_thousands(self) -> None:
+        """
+        One of a caller's goes after one of the other's five thousand, in the same group as in another.
+        """
+        for group in ("rack", "other"):
+            self.setUp()
+            gate = self.gate(Limit(1), rack=Limit(3), other=Limit(3))
+            for _ in range(5000):
+                self.call(gate, "many")
+            self.clock.pump([1.0] * 10)
+            self.call(gate, "one", group)
+            self.clock.pump([1.0] * 3)
+
+            self.assertIn("one", self.order[11:13])
+
+    def test_turns(self) -> None:
+        """
+        Callers take turns, however many each asks for, and whoever comes later begins in the next round.
+        """
+        gate = self.gate(rack=Limit(1))
+        for caller in "aaaaabbb":
+            self.call(gate, caller)
+        self.clock.pump([1.0] * 3)
+        self.call(gate, "c")
+        self.clock.pump([1.0] * 10)
+
+        self.assertEqual("aabababca", "".join(self.order))
+
+    def test_nothing_to_be_won(self) -> None:
+        """
+        Who comes again and again with one does not pass who waits with many.
+        """
+        gate = self.gate(rack=Limit(1))
+        for _ in range(20):
+            self.call(gate, "many")
+        for _ in range(20):
+            self.call(gate, "again")
+            self.clock.advance(1)
+
+        self.assertGreater(self.order.count("many"), 7)
+
+    def test_nothing_is_kept(self) -> None:
+        """
+        Of callers who wait no longer nothing is known.
+        """
+        gate = self.gate(rack=Limit(1))
+        for number in range(100):
+            self.call(gate, f"c{number}")
+        self.clock.pump([1.0] * 101)
+
+        self.assertEqual((100, 0, 0), (len(self.order), gate.waiting(), gate.starting()))
+        self.assertEqual({}, gate._turns._next)  # noqa: SLF001 - what is not there cannot be seen
+
+
+class BegunTests(GateTests):
+    """
+    What a restart has interrupted.
+    """
+
+    def test_counts(self) -> None:
+        """
+        One that may be starting already is counted, whatever the limit, and does not wait.
+        """
+        gate = self.gate(rack=Limit(1))
+        held = [self.successResultOf(gate.acquire(("rack",), begun=True)) for _ in range(3)]
+        self.ask(gate, "a", "rack")
+        for slot in held:
+            self.assertEqual([], self.order)
+            slot.release()
+
+        self.assertEqual(["a"], self.order)
+
+
 class EveryStartTests(HypothesisNotes, SynchronousTestCase):
     """
     `StartGate`, against one that looks at everybody each time.
@@ -230,7 +556,7 @@ class EveryStartTests(HypothesisNotes, SynchronousTestCase):
         limits = {"a": Limit(1), "b": Limit(2), "c": Limit(3)}
         gate = StartGate(Clock(), Limit(4), limits)
         kinds = [("a",), ("b",), ("c",), ("a", "b"), ("a", "c"), ("b", "c"), ("a", "b", "c"), ()]
-        asked: list[tuple[tuple[str, ...], Deferred[Slot]]] = []
+        asked: list[tuple[tuple[str, ...], Deferred[StartSlot]]] = []
         waiting: list[int] = []
         inside: list[int] = []
 

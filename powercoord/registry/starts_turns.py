@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MIT
+"""
+Whose turn it is to start, between callers.
+
+# Note [Fair between callers]
+
+Who asks for five thousand nodes is served in turns with who asks for one.  A
+caller's turn comes one later with each start it has had, and who comes to wait
+gets in at the end of the next round: there is nothing to be won by waiting
+long, or by coming often.  Within a turn the oldest start goes first.
+
+A caller is known here only while it waits.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from attrs import define, field
+
+
+@define(eq=False)
+class Turns:
+    """
+    Rounds in which every caller that waits has its turn.
+    """
+
+    _round: int = field(default=0, init=False)
+    _next: dict[str, int] = field(factory=dict, init=False)
+    _lines: Counter[str] = field(factory=Counter, init=False)
+
+    def join(self, caller: str) -> None:
+        """
+        It waits in one more line.
+        """
+        self._next.setdefault(caller, self._round + 1)
+        self._lines[caller] += 1
+
+    def leave(self, caller: str) -> None:
+        """
+        It waits in one line less.
+        """
+        self._lines[caller] -= 1
+        if not self._lines[caller]:
+            del self._lines[caller]
+            del self._next[caller]
+
+    def of(self, caller: str) -> int:
+        """
+        In which round it is its turn; what it could not use of earlier ones is lost.
+        """
+        return max(self._next.get(caller, 0), self._round)
+
+    def served(self, caller: str) -> None:
+        """
+        It had a start.
+        """
+        self._round = self.of(caller)
+        if caller in self._next:
+            self._next[caller] = self._round + 1
