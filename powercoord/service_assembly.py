@@ -156,6 +156,7 @@ class Assembly:
     def _lifecycle(self) -> Lifecycle:
         server, makers = self.configuration.server, WorkMakers()
         makers.add("drift", self.registry.wants.resume, self.registry.wants.pause)
+        makers.add("tries of parked endpoints", self.registry.breakers.resume, self.registry.breakers.pause)
         record = DrainRecord(Path(server.state_dir) / "drain")
         return Lifecycle(
             self.reactor, _now, self.registry, record, makers, drain_file=server.drain_file is not None
@@ -215,7 +216,9 @@ class Assembly:
 
     def _http(self) -> IDoor:
         wants = self.registry.wants
-        metrics = Metrics(self.registry, self.lifecycle, lambda: len(wants.drifting()))
+        metrics = Metrics(
+            self.registry, self.lifecycle, lambda: len(wants.drifting()), self.registry.breakers.causes
+        )
         self.registry.subscribe(metrics.published)
         server = self.configuration.server
         return HttpDoor(
@@ -250,7 +253,9 @@ class Assembly:
         def take() -> None:
             use_certificates()
             limits = _limits(new, self.installed)
-            self.registry.limit(limits.fleet, limits.groups, limits.endpoints)
+            self.registry.limit(limits.fleet, limits.groups, limits.endpoints, limits.gaps)
+            self.registry.breakers.rules = limits.parking
+            self.registry.breakers.reconsider()
             self.registry.wants.reconsider()
 
         return take
@@ -271,6 +276,8 @@ def _limits(configuration: Configuration, installed: Installed) -> Limits:
         fleet=configuration.fleet,
         groups=configuration.groups,
         endpoints={name: configuration.endpoint_limit_of(name) for name in installed.drivers},
+        gaps={name: configuration.endpoint_gap_of(name) for name in installed.drivers},
+        parking=configuration.parking,
     )
 
 

@@ -6,7 +6,7 @@ What Prometheus may know: counted as entries become durable, and looked at when 
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -21,9 +21,10 @@ from prometheus_client import (
 )
 
 from powercoord.api.health import health
-from powercoord.entries import Accepted, Answered, Drifted, Ended, Entry
+from powercoord.entries import Accepted, Answered, Drifted, Ended, Entry, Parked
 from powercoord.interfaces import IRegistry
 from powercoord.model import Disposition, Goal, Outcome, PowerState, Verb
+from powercoord.parking import Cause
 from powercoord.stages import ILifecycle, Stage
 
 T = TypeVar("T", Counter, Gauge)
@@ -77,7 +78,28 @@ DRIFTING = Metric(
     Gauge, "powercoord_nodes_drifted", "Nodes at rest whose power is seen to be other than wanted."
 )
 HELD = Metric(Gauge, "powercoord_nodes_held", "Nodes of which somebody forbids changes.")
-METRICS = (REQUESTS, ANSWERS, ACTIONS, DRIFTS, STAGE, ACCEPTING, WRITABLE, PENDING, NODES, DRIFTING, HELD)
+PARKINGS = Metric(
+    Counter,
+    "powercoord_parkings_total",
+    "How often an endpoint was parked: left alone because it did not answer, or refused our password.",
+    ("cause",),
+)
+PARKED = Metric(Gauge, "powercoord_endpoints_parked", "Endpoints that are parked now.", ("cause",))
+METRICS = (
+    REQUESTS,
+    ANSWERS,
+    ACTIONS,
+    DRIFTS,
+    STAGE,
+    ACCEPTING,
+    WRITABLE,
+    PENDING,
+    NODES,
+    DRIFTING,
+    HELD,
+    PARKINGS,
+    PARKED,
+)
 
 
 @define(eq=False)
@@ -86,11 +108,13 @@ class Metrics:
     The metrics of one coordinator.
 
     :param drifting: how many nodes have drifted.
+    :param parked: why each endpoint that is parked is.
     """
 
     _registry: IRegistry
     _lifecycle: ILifecycle
     _drifting: Callable[[], int]
+    _parked: Callable[[], Iterable[Cause]] = field(default=tuple)
     _collected: CollectorRegistry = field(factory=CollectorRegistry, init=False)
     _requests: Counter = field(init=False)
     _answers: Counter = field(init=False)
@@ -98,6 +122,8 @@ class Metrics:
     _drifts: Counter = field(init=False)
     _stage: Gauge = field(init=False)
     _nodes: Gauge = field(init=False)
+    _parkings: Counter = field(init=False)
+    _parked_now: Gauge = field(init=False)
     _under_way: dict[str, tuple[Verb, datetime]] = field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -108,6 +134,8 @@ class Metrics:
         self._drifts = self._declare(DRIFTS, Counter)
         self._stage = self._declare(STAGE, Gauge)
         self._nodes = self._declare(NODES, Gauge)
+        self._parkings = self._declare(PARKINGS, Counter)
+        self._parked_now = self._declare(PARKED, Gauge)
         self._actions = Histogram(
             ACTIONS.name, ACTIONS.text, ACTIONS.labels, registry=self._collected, buckets=_SECONDS
         )
@@ -125,6 +153,8 @@ class Metrics:
                 self._requests.labels(verb.value, disposition.value)
         for goal in Goal:
             self._drifts.labels(goal.value)
+        for cause in Cause:
+            self._parkings.labels(cause.value)
 
     def published(self, last: int, entries: Sequence[Entry]) -> None:
         """
@@ -139,6 +169,8 @@ class Metrics:
                 self._ended(entry)
             elif isinstance(entry, Drifted):
                 self._drifts.labels(entry.wanted.value).inc()
+            elif isinstance(entry, Parked):
+                self._parkings.labels(entry.cause.value).inc()
 
     def text(self) -> bytes:
         """
@@ -149,6 +181,9 @@ class Metrics:
         seen = Tally(self._registry.view(name).observed.state for name in self._registry.roster.names())
         for state in PowerState:
             self._nodes.labels(state.value).set(seen[state])
+        parked = Tally(self._parked())
+        for cause in Cause:
+            self._parked_now.labels(cause.value).set(parked[cause])
         return generate_latest(self._collected)
 
     def _declare(self, metric: Metric, kind: type[T]) -> T:

@@ -34,6 +34,7 @@ from powercoord.config.timing import Layer, TimingTable, combine
 from powercoord.interfaces import IPowerDriver
 from powercoord.model import Limit
 from powercoord.nearest import nearest
+from powercoord.parking import ParkingRules
 from powercoord.strict import kind_of, unknown_key
 
 T = TypeVar("T")
@@ -154,7 +155,7 @@ class _Reader:
         layers = {
             name: Layer(("drivers", name, "timing"), table.timing) for name, table in driver_tables.items()
         }
-        fleet = self._plain("fleet", FleetTable)
+        fleet, endpoints = self._plain("fleet", FleetTable), self._plain("endpoints", EndpointsTable)
         reader = NodesReader(
             self.kinds,
             self.broken,
@@ -175,7 +176,14 @@ class _Reader:
             nodes=nodes,
             groups={name: Limit(table.max_starting, table.settle) for name, table in groups.items()},
             fleet=Limit(fleet.max_starting, fleet.settle),
-            endpoint_limit=self._plain("endpoints", EndpointsTable).limit,
+            endpoint_limit=endpoints.limit,
+            endpoint_gap=endpoints.gap,
+            parking=self._parking(endpoints),
+            endpoint_gaps={
+                name: table.endpoint_gap
+                for name, table in driver_tables.items()
+                if table.endpoint_gap is not None
+            },
             endpoint_limits={
                 name: table.endpoint_limit for name, table in driver_tables.items() if table.endpoint_limit
             },
@@ -213,6 +221,17 @@ class _Reader:
             secret = resolve(table["secret"], (name, "secret"), True, self.around, self.findings)
             table["secret"] = "" if secret is None else secret
         return self.findings.take(table, kind, (name,)) or kind()
+
+    def _parking(self, table: EndpointsTable) -> ParkingRules:
+        if table.park_longest < table.park_pause:
+            text = f"{table.park_longest:g} s is less than endpoints.park_pause ({table.park_pause:g} s)"
+            self.findings.mistake(("endpoints", "park_longest"), text)
+        return ParkingRules(
+            after=table.park_after,
+            pause=table.park_pause,
+            longest=table.park_longest,
+            refused=table.park_refused,
+        )
 
     def _drivers(self) -> tuple[Mapping[str, DriverTable], Mapping[str, Prepared]]:
         tables: dict[str, DriverTable] = {}

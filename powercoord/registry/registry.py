@@ -27,6 +27,7 @@ from powercoord.model import (
 from powercoord.registry.acceptance import Acceptance
 from powercoord.registry.action import PowerAction
 from powercoord.registry.batch import Batch
+from powercoord.registry.breakers import Breakers
 from powercoord.registry.consequences import Consequences
 from powercoord.registry.course import Course
 from powercoord.registry.dismissal import Dismissal
@@ -73,6 +74,7 @@ class Registry:
     _dismissal: Dismissal = field(init=False)
     holds: Holds = field(init=False)
     wants: Wants = field(init=False)
+    breakers: Breakers = field(init=False)
     _interruption: Interruption = field(init=False)
     _memory: Memory = field(init=False)
     _recovery: Recovery = field(init=False)
@@ -96,6 +98,8 @@ class Registry:
         self._interruption = Interruption(self._world, self._intake, self._lanes, self._course)
         self.holds = self._holds()
         self._publisher.subscribe(self.holds.published)
+        self.breakers = self._world.breakers
+        self.breakers.connect(self._find, self._reads.probe)
         self.wants = self._wants()
         self._publisher.subscribe(self.wants.published)
 
@@ -154,8 +158,9 @@ class Registry:
         age = None if observed.at is None else self._world.clock.seconds() - observed.at
         in_play = lane.in_play.view() if lane is not None and lane.in_play is not None else None
         waiting = tuple(action.view() for action in lane.waiting) if lane is not None else ()
-        wanted, drifted = self.wants.of(name), self.wants.drifted(name)
-        return NodeView(node, observed, age, in_play, waiting, wanted, drifted, self.holds.of(name))
+        wanted, drifted, parked = self.wants.of(name), self.wants.drifted(name), self.breakers.parking(node)
+        held = self.holds.of(name)
+        return NodeView(node, observed, age, in_play, waiting, wanted, drifted, held, parked)
 
     def busy(self) -> Sequence[NodeView]:
         """
@@ -202,6 +207,7 @@ class Registry:
         """
         self.draining = f"{reason or 'no reason given'} (by {by})"
         self.wants.pause()
+        self.breakers.pause()
 
     def resume(self, by: str) -> None:
         """
@@ -213,15 +219,28 @@ class Registry:
         _log.info("taking new work again, says {by}", by=by)
         self.draining = None
         self.wants.resume()
+        self.breakers.resume()
 
-    def limit(self, fleet: Limit, groups: Mapping[str, Limit], endpoints: Mapping[str, int]) -> None:
+    def limit(
+        self,
+        fleet: Limit,
+        groups: Mapping[str, Limit],
+        endpoints: Mapping[str, int],
+        gaps: Mapping[str, float],
+    ) -> None:
         """
         Let other limits hold from now on, for those who wait, too.
 
-        :param endpoints: by driver, as in `Limits`.
+        :param endpoints: by driver, as in `Limits`; and so are ``gaps``.
         """
         self._world.starts.limit(fleet, groups)
-        self._world.endpoints.limit(endpoints)
+        self._world.endpoints.limit(endpoints, gaps)
+
+    def unpark(self, name: str, by: str) -> bool:
+        """
+        Speak to a node's endpoint again, because a person says so; False if one does.
+        """
+        return self.breakers.unpark(self._node(name), by)
 
     def observed(self, name: str, observation: Observation) -> None:
         """
@@ -251,6 +270,7 @@ class Registry:
         self._course.stopping = True
         self.wants.stop()
         self.holds.stop()
+        self.breakers.stop()
         self._reads.stop()
         return Deferred.fromCoroutine(self._stop(reason))
 
@@ -262,6 +282,7 @@ class Registry:
         await self._interruption.stop(reason)
         self._world.starts.stop()
         self._world.window.stop()
+        self._world.endpoints.stop()
 
     def _action(self, identity: str) -> PowerAction:
         found = self._course.actions.get(identity)
@@ -319,6 +340,7 @@ class Registry:
             new_id=self._new_id,
             trouble=lambda: self.trouble,
             forbidden=self.holds.forbids,
+            parked=self.breakers.is_parked,
         )
 
     def _find(self, name: str) -> Node | None:

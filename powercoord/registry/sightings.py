@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 from powercoord.model import Observation, PowerState
 from powercoord.registry.audience import Audience
 
+_SURE = (PowerState.ON, PowerState.OFF)
 _NEVER = Observation(PowerState.NEVER_CHECKED)
 
 
@@ -29,6 +30,7 @@ class Sightings:
     _clock: IReactorTime
     _changed: Callable[[str, Observation], None]
     _last: dict[str, Observation] = field(factory=dict, init=False)
+    _sure: dict[str, Observation] = field(factory=dict, init=False)
     _recalled: set[str] = field(factory=set, init=False)
     _curious: dict[str, Audience[Observation]] = field(factory=dict, init=False)
 
@@ -42,7 +44,7 @@ class Sightings:
         """
         That was seen before a restart: the next read is news, whatever it says.
         """
-        self._last[name] = observation
+        self._keep(name, observation)
         self._recalled.add(name)
 
     def saw(self, name: str, state: PowerState, text: str = "") -> None:
@@ -51,11 +53,28 @@ class Sightings:
         """
         observation = Observation(state, self._clock.seconds(), text)
         before = self.last(name)
-        self._last[name] = observation
+        self._keep(name, observation)
         if (before.state, before.text) != (state, text) or name in self._recalled:
             self._recalled.discard(name)
             self._changed(name, observation)
         self._tell(name, observation)
+
+    def unread(self, name: str, reason: str) -> Observation:
+        """
+        What is known of a node that is not asked just now, for that reason.
+
+        It is as old as what was last heard of it, and not surer than that.
+        """
+        last, sure, now = self.last(name), self._sure.get(name), self._clock.seconds()
+        state = PowerState.ERROR if last.state is PowerState.ERROR else PowerState.UNKNOWN
+        was = f"; was {sure.state.value} {now - (sure.at or 0.0):.0f} s ago" if sure is not None else ""
+        return Observation(state, last.at, reason + was)
+
+    def withhold(self, name: str, reason: str) -> None:
+        """
+        It was not asked after all: tell those who wait, and keep what was known.
+        """
+        self._tell(name, self.unread(name, reason))
 
     def next(self, name: str) -> Deferred[Observation]:
         """
@@ -81,6 +100,11 @@ class Sightings:
         """
         for name in list(self._curious):
             self.give_up(name, reason)
+
+    def _keep(self, name: str, observation: Observation) -> None:
+        self._last[name] = observation
+        if observation.state in _SURE:
+            self._sure[name] = observation
 
     def _tell(self, name: str, observation: Observation) -> None:
         """

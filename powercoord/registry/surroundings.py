@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from powercoord.entries import Entry
 from powercoord.interfaces import IPowerDriver
+from powercoord.registry.breakers import Breakers
 from powercoord.registry.gates import EndpointGate
 from powercoord.registry.sightings import Sightings
 from powercoord.registry.starts import StartGate
@@ -38,6 +39,7 @@ class Surroundings:
     driver: Callable[[str], IPowerDriver]
     window: Window
     endpoints: EndpointGate
+    breakers: Breakers
     starts: StartGate
     sightings: Sightings
     jitter: Callable[[float], float]
