@@ -16,7 +16,7 @@ from zope.interface import implementer
 from powercoord.durable import IHistory, Recovered
 from powercoord.entries import Observed
 from powercoord.errors import Draining, NoSuchAction, NoSuchNode, RequestRefused
-from powercoord.interfaces import IRegistry, IRoster, ITicket, Listener
+from powercoord.interfaces import IRegistry, ITicket, Listener
 from powercoord.model import (
     CancelResult,
     Limit,
@@ -27,7 +27,6 @@ from powercoord.model import (
 from powercoord.registry.acceptance import Acceptance
 from powercoord.registry.action import PowerAction
 from powercoord.registry.batch import Batch
-from powercoord.registry.breakers import Breakers
 from powercoord.registry.consequences import Consequences
 from powercoord.registry.course import Course
 from powercoord.registry.dismissal import Dismissal
@@ -35,46 +34,37 @@ from powercoord.registry.expiry import Expiry
 from powercoord.registry.holds import Holds
 from powercoord.registry.intake import Intake
 from powercoord.registry.interruption import Interruption
-from powercoord.registry.lanes import Lanes
+from powercoord.registry.looking import Looking
 from powercoord.registry.memory import Memory
 from powercoord.registry.publisher import Publisher
 from powercoord.registry.reads import Reads
 from powercoord.registry.recovery import Recovery
 from powercoord.registry.requests import SeenRequests
-from powercoord.registry.surroundings import Surroundings
 from powercoord.registry.unwritten import log_unwritten
 from powercoord.registry.waiters import Ticket
 from powercoord.registry.wants import Wants
-from powercoord.views import NodeView
 
 _log = Logger()
 
 
 @implementer(IRegistry)
 @define(eq=False)
-class Registry:
+class Registry(Looking):
     """
     All lanes, and what passes through them.
 
     :param publisher: what the surroundings write through.
     """
 
-    roster: IRoster
-    _world: Surroundings
     _publisher: Publisher
     _new_id: Callable[[], str]
     _history: IHistory | None = None
     draining: str | None = field(default=None, init=False)
-    _lanes: Lanes = field(factory=Lanes, init=False)
     _acceptance: Acceptance = field(init=False)
     _intake: Intake = field(init=False)
-    _course: Course = field(init=False)
     _reads: Reads = field(init=False)
     _expiry: Expiry = field(init=False)
     _dismissal: Dismissal = field(init=False)
-    holds: Holds = field(init=False)
-    wants: Wants = field(init=False)
-    breakers: Breakers = field(init=False)
     _interruption: Interruption = field(init=False)
     _memory: Memory = field(init=False)
     _recovery: Recovery = field(init=False)
@@ -147,46 +137,6 @@ class Registry:
         :raises JournalUnavailable: it is over, and that is not durable.
         """
         return Deferred.fromCoroutine(self._dismissal.resolve(self._action(action), by, text))
-
-    def view(self, name: str) -> NodeView:
-        """
-        A node's state with its age, and its lane.
-        """
-        lane = self._lanes.find(name)
-        node = self._node(name) if lane is None or not self._lanes.is_absent(name) else lane.node
-        observed = self._world.sightings.last(name)
-        age = None if observed.at is None else self._world.clock.seconds() - observed.at
-        in_play = lane.in_play.view() if lane is not None and lane.in_play is not None else None
-        waiting = tuple(action.view() for action in lane.waiting) if lane is not None else ()
-        wanted, drifted, parked = self.wants.of(name), self.wants.drifted(name), self.breakers.parking(node)
-        held = self.holds.of(name)
-        return NodeView(node, observed, age, in_play, waiting, wanted, drifted, held, parked)
-
-    def busy(self) -> Sequence[NodeView]:
-        """
-        The nodes with something in play or waiting.
-        """
-        return [self.view(name) for name in self._unfinished()]
-
-    def outstanding(self) -> Sequence[str]:
-        """
-        Names of the nodes with something unfinished, with other power than is wanted, or held.
-        """
-        return list(dict.fromkeys([*self._unfinished(), *self.wants.drifting(), *self.holds.names()]))
-
-    @property
-    def pending(self) -> int:
-        """
-        How many actions are in play or waiting.
-        """
-        return len(self._course.actions)
-
-    def is_busy(self, name: str) -> bool:
-        """
-        Whether a node has something in play or waiting.
-        """
-        lane = self._lanes.find(name)
-        return lane is not None and not lane.at_rest
 
     @property
     def trouble(self) -> str | None:
@@ -348,9 +298,6 @@ class Registry:
             return self.roster.find(name)
         except NoSuchNode:
             return None
-
-    def _unfinished(self) -> dict[str, None]:
-        return dict.fromkeys(action.node.name for action in self._course.actions.values())
 
     def _look(self, node: Node) -> None:
         self._reads.look(node)
