@@ -15,6 +15,7 @@ from attrs import frozen
 
 from powercoord.holds import Hold
 from powercoord.model import Disposition, Goal, Observation, Outcome, Phase, PowerState, Request
+from powercoord.parking import Cause
 
 
 @frozen
@@ -152,4 +153,46 @@ class Released:
     by: str = ""
 
 
-Entry = Accepted | Entered | Followed | Ended | Answered | Observed | Drifted | Resolved | Held | Released
+@frozen
+class Parked:
+    """
+    An endpoint is left alone from now on; ``node`` is the one that has shown why.
+
+    ``next_try`` is when it is tried again at first.
+    """
+
+    at: datetime
+    node: str
+    endpoint: str
+    cause: Cause
+    text: str
+    next_try: datetime
+
+
+@frozen
+class Unparked:
+    """
+    An endpoint is spoken to again; ``by`` is the person who said so, if one did.
+    """
+
+    at: datetime
+    node: str
+    endpoint: str
+    text: str
+    by: str = ""
+
+
+Entry = (
+    Accepted
+    | Entered
+    | Followed
+    | Ended
+    | Answered
+    | Observed
+    | Drifted
+    | Resolved
+    | Held
+    | Released
+    | Parked
+    | Unparked
+)

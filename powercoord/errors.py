@@ -87,6 +87,18 @@ class PowerRefusedError(PowerFatalError):
     """
 
 
+class PowerParkedError(PowerError):
+    """
+    The node's BMC is left alone for a while, because it does not answer us; nothing was sent.
+
+    :param passing: whether time alone may mend it; a refused password it does not.
+    """
+
+    def __init__(self, text: str, *, passing: bool = True) -> None:
+        super().__init__(text)
+        self.passing = passing
+
+
 class PowerUnverified(PowerError):
     """
     The BMC accepted the command, and the wanted state was not seen in time.

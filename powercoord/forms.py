@@ -24,8 +24,10 @@ from powercoord.entries import (
     Followed,
     Held,
     Observed,
+    Parked,
     Released,
     Resolved,
+    Unparked,
 )
 from powercoord.holds import Hold
 from powercoord.model import (
@@ -50,6 +52,7 @@ from powercoord.model import (
     Verb,
     Wait,
 )
+from powercoord.parking import Cause
 
 Form = dict[str, Any]
 
@@ -64,6 +67,8 @@ KINDS: dict[type, str] = {
     Resolved: "resolved",
     Held: "held",
     Released: "released",
+    Parked: "parked",
+    Unparked: "unparked",
 }
 
 
@@ -190,7 +195,7 @@ def event_form(entry: Entry) -> Form:
     return {"event": KINDS[type(entry)], "at": entry.at.isoformat()} | _rest(entry)
 
 
-def _rest(entry: Entry) -> Form:
+def _rest(entry: Entry) -> Form:  # noqa: PLR0911 - one for each kind of entry
     match entry:
         case Accepted(request=request, action=action):
             form: Form = {"action": action, "disposition": entry.disposition.value}
@@ -209,6 +214,8 @@ def _rest(entry: Entry) -> Form:
             return form | {"outcome": outcome_form(entry.outcome)}
         case Observed() | Drifted() | Resolved() | Held() | Released():
             return _seen_or_said(entry)
+        case Parked() | Unparked():
+            return _parking(entry)
 
 
 def hold_form(hold: Hold) -> Form:
@@ -249,7 +256,14 @@ def _seen_or_said(entry: Observed | Drifted | Resolved | Held | Released) -> For
             return {"node": node, "holder": entry.holder} | how
 
 
-def event_from(form: Form) -> Entry:
+def _parking(entry: Parked | Unparked) -> Form:
+    form: Form = {"node": entry.node, "endpoint": entry.endpoint, "text": entry.text}
+    if isinstance(entry, Parked):
+        return form | {"cause": entry.cause.value, "next_try": entry.next_try.isoformat()}
+    return form | _known(by=entry.by or None)
+
+
+def event_from(form: Form) -> Entry:  # noqa: PLR0911 - one for each kind of entry
     """
     The entry in a form.
     """
@@ -273,7 +287,17 @@ def event_from(form: Form) -> Entry:
         return Released(at, node, form["holder"], form.get("by", ""))
     if kind == "drifted":
         return Drifted(at, node, Goal(form["wanted"]), PowerState(form["seen"]))
+    if kind in ("parked", "unparked"):
+        return _parking_from(kind, at, node, form)
     return _of_action(kind, at, node, form)
+
+
+def _parking_from(kind: str, at: datetime, node: str, form: Form) -> Entry:
+    endpoint, text = form["endpoint"], form["text"]
+    if kind == "unparked":
+        return Unparked(at, node, endpoint, text, form.get("by", ""))
+    next_try = datetime.fromisoformat(form["next_try"])
+    return Parked(at, node, endpoint, Cause(form["cause"]), text, next_try)
 
 
 def _of_action(kind: str, at: datetime, node: str, form: dict[str, Any]) -> Entry:

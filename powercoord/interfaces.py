@@ -305,6 +305,13 @@ class IRegistry(Interface):
         :raises NoSuchAction: it is not there (any more).
         """
 
+    def unpark(name: str, by: str) -> bool:
+        """
+        Speak to a node's endpoint again, because a person says so; False if one does.
+
+        :raises NoSuchNode: no such node.
+        """
+
     def outstanding() -> Sequence[str]:
         """
         Names of the nodes with something unfinished, with other power than is wanted, or held.

@@ -158,6 +158,7 @@ class Assembly:
         makers.add("drift", self.registry.wants.resume, self.registry.wants.pause)
         self.registry.sweep.configure(_sweeping(self.configuration))
         makers.add("sweep", self.registry.sweep.start, self.registry.sweep.pause)
+        makers.add("tries of parked endpoints", self.registry.breakers.resume, self.registry.breakers.pause)
         record = DrainRecord(Path(server.state_dir) / "drain")
         return Lifecycle(
             self.reactor, _now, self.registry, record, makers, drain_file=server.drain_file is not None
@@ -217,7 +218,13 @@ class Assembly:
 
     def _http(self) -> IDoor:
         wants = self.registry.wants
-        metrics = Metrics(self.registry, self.lifecycle, lambda: len(wants.drifting()), self.registry.sweep)
+        metrics = Metrics(
+            self.registry,
+            self.lifecycle,
+            lambda: len(wants.drifting()),
+            self.registry.sweep,
+            self.registry.breakers.causes,
+        )
         self.registry.subscribe(metrics.published)
         server = self.configuration.server
         return HttpDoor(
@@ -252,7 +259,9 @@ class Assembly:
         def take() -> None:
             use_certificates()
             limits = _limits(new, self.installed)
-            self.registry.limit(limits.fleet, limits.groups, limits.endpoints)
+            self.registry.limit(limits.fleet, limits.groups, limits.endpoints, limits.gaps)
+            self.registry.breakers.rules = limits.parking
+            self.registry.breakers.reconsider()
             self.registry.wants.reconsider()
             self.registry.sweep.configure(_sweeping(new))
 
@@ -274,6 +283,8 @@ def _limits(configuration: Configuration, installed: Installed) -> Limits:
         fleet=configuration.fleet,
         groups=configuration.groups,
         endpoints={name: configuration.endpoint_limit_of(name) for name in installed.drivers},
+        gaps={name: configuration.endpoint_gap_of(name) for name in installed.drivers},
+        parking=configuration.parking,
     )
 
 

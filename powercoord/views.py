@@ -11,6 +11,7 @@ from attrs import frozen
 
 from powercoord.holds import Hold
 from powercoord.model import Boot, Node, Observation, Phase, Request, Verb, Wanted
+from powercoord.parking import Parking
 
 
 @frozen(kw_only=True)
@@ -44,6 +45,7 @@ class NodeView:
     :param drifted: whether it is at rest and its power was seen to be other
         than is wanted.
     :param holds: who forbids changes of it.
+    :param parked: why its endpoint is left alone just now, if it is.
     """
 
     node: Node
@@ -54,3 +56,4 @@ class NodeView:
     wanted: Wanted | None = None
     drifted: bool = False
     holds: tuple[Hold, ...] = ()
+    parked: Parking | None = None

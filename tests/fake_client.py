@@ -45,6 +45,7 @@ from powercoord.model import (
     Verb,
     Wanted,
 )
+from powercoord.parking import Parking
 from powercoord.stages import Stage
 from powercoord.views import ActionView
 from tests.paper_driver import PaperDriver
@@ -128,6 +129,7 @@ class FakeClient:
     now: Health = Factory(lambda: Health(stage=Stage.SERVING, pending=0))
     wanted: dict[str, Wanted] = Factory(dict)
     drifted: Sequence[str] = ()
+    parked: dict[str, Parking] = Factory(dict)
     records: Sequence[Record] = ()
     steps: Sequence[Numbered] = ()
     holds: dict[str, tuple[Hold, ...]] = Factory(dict)
@@ -186,6 +188,7 @@ class FakeClient:
             wanted=self.wanted.get(entry.name),
             drifted=entry.name in self.drifted,
             holds=self.holds.get(entry.name, ()),
+            parked=self.parked.get(entry.name),
         )
 
     def query(
@@ -289,6 +292,10 @@ class FakeClient:
 
     def show(self, action: str) -> Deferred[Sequence[Numbered]]:
         return succeed(self.steps) if self.steps else fail(NoSuchAction(f"no action '{action}'"))
+
+    def unpark(self, nodes: Sequence[str]) -> Deferred[tuple[str, ...]]:
+        self.calls.append(f"unpark {' '.join(nodes)}")
+        return succeed(tuple(name for name in nodes if name in self.parked))
 
     def resolve(self, action: str, reason: str) -> Deferred[CancelResult]:
         self.calls.append(f"resolve {action}: {reason}")

@@ -22,6 +22,8 @@ from powercoord.api.forms import (
     node_form,
     numbered_form,
     numbered_from,
+    parking_form,
+    parking_from,
     record_form,
     record_from,
     wanted_form,
@@ -63,6 +65,7 @@ from powercoord.model import (
     Wait,
     Wanted,
 )
+from powercoord.parking import Cause, Parking
 from powercoord.views import ActionView, NodeView
 from tests.hypothesis_notes import HypothesisNotes
 
@@ -133,6 +136,16 @@ entries = st.one_of(
     st.builds(e.Resolved, times, words, words, words, texts),
     st.builds(e.Held, times, words, holds, texts),
     st.builds(e.Released, times, words, words, texts),
+    st.builds(e.Parked, times, words, words, st.sampled_from(Cause), texts, times),
+    st.builds(e.Unparked, times, words, words, texts, texts),
+)
+parkings = st.builds(
+    Parking,
+    endpoint=words,
+    cause=st.sampled_from(Cause),
+    since=times,
+    reason=texts,
+    next_try=st.integers(0, 86_400).map(float),
 )
 wanted = st.builds(
     Wanted,
@@ -203,6 +216,13 @@ class RoundTripTests(HypothesisNotes, SynchronousTestCase):
         What is wanted of a node is read back as it was.
         """
         self.assertEqual(power, wanted_from(travelled(wanted_form(power))))
+
+    @given(parkings)
+    def test_parking(self, parking: Parking) -> None:
+        """
+        Why an endpoint is left alone is read back as it was.
+        """
+        self.assertEqual(parking, parking_from(travelled(parking_form(parking))))
 
     @given(records)
     def test_record(self, record: Record) -> None:

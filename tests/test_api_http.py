@@ -15,7 +15,7 @@ from zope.interface.verify import verifyObject
 
 from powercoord.api.http import HttpDoor
 from powercoord.api.metrics import METRICS, Metrics
-from powercoord.entries import Accepted, Answered, Drifted, Ended, Entry
+from powercoord.entries import Accepted, Answered, Drifted, Ended, Entry, Parked
 from powercoord.errors import ConfigError
 from powercoord.holds import Terms
 from powercoord.interfaces import IDoor
@@ -29,6 +29,7 @@ from powercoord.model import (
     Request,
     Verb,
 )
+from powercoord.parking import Cause
 from powercoord.registry import Sweeping
 from powercoord.stages import Drain, Source, Stage
 from tests.fake_lifecycle import FakeLifecycle
@@ -47,8 +48,13 @@ class HttpCase(SynchronousTestCase):
         self.world = World(3)
         self.lifecycle = FakeLifecycle()
         self.drifting = 0
+        self.parked: list[Cause] = []
         self.metrics = Metrics(
-            self.world.registry, self.lifecycle, lambda: self.drifting, self.world.registry.sweep
+            self.world.registry,
+            self.lifecycle,
+            lambda: self.drifting,
+            self.world.registry.sweep,
+            lambda: self.parked,
         )
         self.door = HttpDoor(self.world.clock, [], self.world.registry, self.lifecycle, self.metrics)
 
@@ -167,6 +173,7 @@ class MetricsTests(HttpCase):
             Ended(late, "n1", "1", failed),
             Ended(late, "n2", "from before", failed),
             Drifted(NOON, "n3", Goal.OFF, PowerState.ON),
+            Parked(NOON, "n3", "10.0.0.3", Cause.REFUSED, "password is wrong", late),
         )
 
         values = self.values()
@@ -174,6 +181,8 @@ class MetricsTests(HttpCase):
         self.assertEqual(1.0, values['powercoord_requests_total{disposition="joined",verb="on"}'])
         self.assertEqual(1.0, values['powercoord_answers_total{outcome="PowerConnError"}'])
         self.assertEqual(1.0, values['powercoord_drifts_total{wanted="off"}'])
+        self.assertEqual(1.0, values['powercoord_parkings_total{cause="refused"}'])
+        self.assertEqual(0.0, values['powercoord_parkings_total{cause="unreachable"}'])
         self.assertEqual(1.0, values['powercoord_action_seconds_count{outcome="PowerConnError",verb="on"}'])
         self.assertEqual(4.0, values['powercoord_action_seconds_sum{outcome="PowerConnError",verb="on"}'])
 
@@ -186,6 +195,7 @@ class MetricsTests(HttpCase):
         self.lifecycle.stage, self.lifecycle.pending, self.drifting = Stage.DRAINED, 7, 2
         self.world.registry.holds.hold(["n2", "n3"], Terms(holder="ann", reason="why", lasting=60), "ann")
         self.world.journal.trouble = "the disk is full"
+        self.parked = [Cause.REFUSED]
 
         values = self.values()
 
@@ -196,6 +206,8 @@ class MetricsTests(HttpCase):
         self.assertEqual(
             (7.0, 2.0), (values["powercoord_actions_pending"], values["powercoord_nodes_drifted"])
         )
+        self.assertEqual(1.0, values['powercoord_endpoints_parked{cause="refused"}'])
+        self.assertEqual(0.0, values['powercoord_endpoints_parked{cause="unreachable"}'])
         self.assertEqual(2.0, values["powercoord_nodes_held"])
         self.world.clock.advance(60)
         self.assertEqual(0.0, self.values()["powercoord_nodes_held"])

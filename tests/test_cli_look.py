@@ -29,6 +29,7 @@ from powercoord.model import (
     Verb,
     Wanted,
 )
+from powercoord.parking import Cause, Parking
 from powercoord.stages import Drain, Source, Stage
 from tests.fake_client import NOON, FakeClient, action
 from tests.test_cli_power import CommandCase
@@ -540,6 +541,59 @@ class DrainTests(CommandCase):
             self.assertEqual(0, document["coordinator"]["pending"])
 
 
+class ParkedTests(CommandCase):
+    def parking(self, cause: Cause = Cause.UNREACHABLE, next_try: float = 30.0) -> Parking:
+        return Parking(endpoint="10.0.0.1", cause=cause, since=NOON, reason="no answer", next_try=next_try)
+
+    def test_status(self) -> None:
+        """
+        Nodes that are left alone are named, by cause, with when they are tried again.
+        """
+        self.client.parked = {
+            "n1": self.parking(),
+            "n2": self.parking(next_try=240.0),
+            "n4": self.parking(Cause.REFUSED, 7200.0),
+        }
+        lines = self.run_command("status").stdout.splitlines()
+
+        self.assertEqual(
+            "3 nodes are parked: n[1-2] (unreachable, next try in 30s–4m); n4 (refused, next try in 2h)",
+            lines[1],
+        )
+
+    def test_json(self) -> None:
+        """
+        Programs get all that is known of it.
+        """
+        self.client.parked = {"n1": self.parking()}
+        document = json.loads(self.run_command("status", "n1", "--json").stdout)
+
+        self.assertEqual(
+            {
+                "endpoint": "10.0.0.1",
+                "cause": "unreachable",
+                "since": NOON.isoformat(),
+                "reason": "no answer",
+                "next_try": 30.0,
+            },
+            document["nodes"][0]["parked"],
+        )
+
+    def test_unpark(self) -> None:
+        """
+        It says whose BMCs were parked, and that none was is no failure.
+        """
+        self.client.parked = {"n2": self.parking()}
+        some = self.run_command("unpark", "n[1-3]", "--requester", "bob")
+        none = self.run_command("unpark", "n1")
+        document = json.loads(self.run_command("unpark", "n[1-2]", "--json").stdout)
+
+        self.assertEqual((0, "Not parked any more: n2 (1 endpoint).\n"), (some.exit_code, some.stdout))
+        self.assertEqual((0, "None of them was parked.\n"), (none.exit_code, none.stdout))
+        self.assertEqual({"unparked": ["n2"]}, document)
+        self.assertIn("unpark n1 n2 n3", self.client.calls)
+
+
 class HelpTests(CommandCase):
     def test_all_commands(self) -> None:
         """
@@ -547,7 +601,7 @@ class HelpTests(CommandCase):
         """
         text = self.run_command("--help").stdout
 
-        changing = "on off cycle reset boot cancel resolve drain resume shutdown"
+        changing = "on off cycle reset boot cancel resolve unpark drain resume shutdown"
         looking = "status query queue watch history show nodes drivers check-config"
         for command in f"{changing} {looking}".split():
             self.assertIn(f"\n  {command} ", text)

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from powercoord.cli.times import SinceType, ago, local, rounded, since, took
 from powercoord.durable import Numbered, Record
-from powercoord.entries import Accepted, Answered, Drifted, Ended, Entered, Resolved
+from powercoord.entries import Accepted, Answered, Drifted, Ended, Entered, Parked, Resolved, Unparked
 from powercoord.model import (
     CancelResult,
     Disposition,
@@ -28,6 +28,7 @@ from powercoord.model import (
     Unknown,
     Verb,
 )
+from powercoord.parking import Cause
 from tests.fake_client import NOON
 from tests.test_cli_power import CommandCase
 
@@ -124,6 +125,8 @@ class ShowTests(CommandCase):
             Entered(later, "n1", "a1", Phase.SENT, "off"),
             Drifted(later, "n1", Goal.ON, PowerState.OFF),
             Resolved(later, "n1", "a1", "bob via local", "board replaced"),
+            Parked(later, "n1", "10.0.0.1", Cause.UNREACHABLE, "no answer", later),
+            Unparked(later, "n1", "10.0.0.1", "it answers again"),
             Ended(later, "n1", "a1", DONE),
             Answered(later, "n1", "r1", "a1", DONE),
         ]
@@ -144,6 +147,8 @@ class ShowTests(CommandCase):
                 "1.500s  off sent",
                 "1.500s  has drifted: it is off, and on is wanted",
                 "1.500s  resolved by bob via local: board replaced",
+                "1.500s  10.0.0.1 is parked: no answer",
+                "1.500s  10.0.0.1 is not parked any more: it answers again",
                 "1.500s  ended done: seen on",
                 "1.500s  answered done to request r1",
             ],

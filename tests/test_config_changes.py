@@ -14,6 +14,7 @@ from powercoord.config.changes import RELOADED, Aspect
 from powercoord.config.parse import TABLES
 from powercoord.config.shape import Journal, Region, Sweep
 from powercoord.model import Limit, Node, OnDrift, Target, Timing
+from powercoord.parking import ParkingRules
 from powercoord.strict import Count, Interval
 
 
@@ -106,6 +107,9 @@ class KeyTests(SynchronousTestCase):
             groups={"rack1": Limit(3, 2.0)},
             endpoint_limit=2,
             endpoint_limits={"paper": 4},
+            endpoint_gap=0.5,
+            endpoint_gaps={"paper": 1.0},
+            parking=ParkingRules(after=5, refused=60.0),
             defaults={"paper": Defaults({"port": 7})},
         )
         found = compare(Configuration(), new)
@@ -117,8 +121,12 @@ class KeyTests(SynchronousTestCase):
             "groups.rack1.max_starting",
             "groups.rack1.settle",
             "endpoints.limit",
+            "endpoints.gap",
+            "endpoints.park_after",
+            "endpoints.park_refused",
             "drivers.paper",
             "drivers.paper.endpoint_limit",
+            "drivers.paper.endpoint_gap",
         )
         later = ("server.state_dir", "server.secret", "journal.keep", "region.connect")
         self.assertEqual((*later, *at_once), found.keys)
@@ -148,7 +156,7 @@ class KeyTests(SynchronousTestCase):
         Each part of a configuration is looked at, and each table of the file holds either at once or later.
         """
         looked_at = {"server", "journal", "region", "sweep", "nodes", "groups", "fleet", "timing", "defaults"}
-        looked_at |= {"endpoint_limit", "endpoint_limits"}
+        looked_at |= {"endpoint_limit", "endpoint_limits", "endpoint_gap", "endpoint_gaps", "parking"}
 
         self.assertEqual({"warnings"}, {each.name for each in fields(Configuration)} - looked_at)
         self.assertEqual({"server", "journal", "region"}, set(TABLES) - RELOADED)

@@ -27,6 +27,7 @@ from powercoord.config.shape import Defaults
 from powercoord.config.timing import TimingTable
 from powercoord.interfaces import Capabilities
 from powercoord.model import Command, Limit, Timing
+from powercoord.parking import ParkingRules
 from tests.paper_driver import PaperDriver, PaperSettings
 
 FILES = {
@@ -118,8 +119,14 @@ class ValuesTests(SynchronousTestCase):
             settle = "1s"
             [endpoints]
             limit = 2
+            gap = "200ms"
+            park_after = 4
+            park_pause = "20s"
+            park_longest = "5m"
+            park_refused = "1h"
             [drivers.paper]
             endpoint_limit = 5
+            endpoint_gap = 0
             [groups.rack1]
             max_starting = 8
             settle = 3
@@ -132,6 +139,22 @@ class ValuesTests(SynchronousTestCase):
         self.assertEqual((Limit(20, 1.0), {"rack1": Limit(8, 3.0)}), (found.fleet, found.groups))
         self.assertEqual((5, 2), (found.endpoint_limit_of("paper"), found.endpoint_limit_of("other")))
         self.assertEqual(("rack1", "row1"), found.nodes[0].groups)
+        self.assertEqual((0.0, 0.2), (found.endpoint_gap_of("paper"), found.endpoint_gap_of("other")))
+        parking = ParkingRules(after=4, pause=20.0, longest=300.0, refused=3600.0)
+        self.assertEqual(parking, found.parking)
+
+    def test_pauses_of_parking(self) -> None:
+        """
+        Pauses that could not grow are a mistake, and so is none at all.
+        """
+        for text, mistake in (
+            ('park_pause = "20m"', "endpoints.park_longest"),
+            ('park_longest = "1s"', "endpoints.park_longest"),
+            ("park_after = 0", "endpoints.park_after"),
+            ("park_pause = 0", "endpoints.park_pause"),
+        ):
+            (told,) = mistakes(f"[endpoints]\n{text}")
+            self.assertIn(mistake, told)
 
     def test_starts(self) -> None:
         """

@@ -23,6 +23,7 @@ SHARED = {
     "forms",
     "holds",
     "durable",
+    "parking",
     "settings",
     "stages",
     "views",

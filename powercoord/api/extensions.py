@@ -165,6 +165,19 @@ class Resolve(Command):
     errors = REFUSALS
 
 
+class Unpark(Command):
+    """
+    Speak to the endpoints of up to 500 nodes again that are left alone because they did not answer.
+
+    ``answers`` has an object for each node: ``unparked`` is false where it was
+    not left alone.  A name that is not known refuses all, and changes nothing.
+    """
+
+    arguments: ClassVar[Arguments] = [(b"nodes", Json()), (b"requester", Unicode(optional=True))]
+    response: ClassVar[Arguments] = [(b"answers", Json()), (b"rest", Json(optional=True))]
+    errors = REFUSALS
+
+
 class History(Command):
     """
     What was asked of nodes, of these or of all, and how it ended; newest first.

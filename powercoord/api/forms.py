@@ -26,6 +26,7 @@ from powercoord.forms import (
 )
 from powercoord.holds import Hold
 from powercoord.model import Disposition, Goal, Phase, Verb, Wanted
+from powercoord.parking import Cause, Parking
 from powercoord.views import ActionView, NodeView
 
 MAX_WAITERS = 8
@@ -117,6 +118,8 @@ def node_form(view: NodeView) -> Form:
         form["wanted"] = wanted_form(view.wanted)
     if view.drifted:
         form["drifted"] = True
+    if view.parked is not None:
+        form["parked"] = parking_form(view.parked)
     return form | holds_form(view.holds)
 
 
@@ -126,6 +129,32 @@ def holds_form(holds: Sequence[Hold]) -> Form:
     """
     form: Form = {"holds": [hold_form(hold) for hold in holds[:MAX_HOLDS]]} if holds else {}
     return form | _known(more_holds=len(holds[MAX_HOLDS:]) or None)
+
+
+def parking_form(parking: Parking) -> Form:
+    """
+    Why an endpoint is left alone, as `parking_from` reads it.
+    """
+    return {
+        "endpoint": parking.endpoint,
+        "cause": parking.cause.value,
+        "since": parking.since.isoformat(),
+        "reason": parking.reason[:MAX_TEXT],
+        "next_try": round(parking.next_try, 3),
+    }
+
+
+def parking_from(form: Form) -> Parking:
+    """
+    Why an endpoint is left alone, from its form.
+    """
+    return Parking(
+        endpoint=form["endpoint"],
+        cause=Cause(form["cause"]),
+        since=datetime.fromisoformat(form["since"]),
+        reason=form["reason"],
+        next_try=form["next_try"],
+    )
 
 
 def wanted_form(wanted: Wanted) -> Form:

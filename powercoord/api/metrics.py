@@ -6,7 +6,7 @@ What Prometheus may know: counted as entries become durable, and looked at when 
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -21,9 +21,10 @@ from prometheus_client import (
 )
 
 from powercoord.api.health import health
-from powercoord.entries import Accepted, Answered, Drifted, Ended, Entry
+from powercoord.entries import Accepted, Answered, Drifted, Ended, Entry, Parked
 from powercoord.interfaces import IRegistry
 from powercoord.model import Disposition, Goal, Outcome, PowerState, Verb
+from powercoord.parking import Cause
 from powercoord.registry.sweep import SKIPS
 from powercoord.stages import ILifecycle, Stage
 
@@ -92,6 +93,13 @@ OLDEST = Metric(
     "powercoord_sweep_oldest_seconds",
     "How long ago that node was seen of which this is longest ago; of those that are read in the background.",
 )
+PARKINGS = Metric(
+    Counter,
+    "powercoord_parkings_total",
+    "How often an endpoint was parked: left alone because it did not answer, or refused our password.",
+    ("cause",),
+)
+PARKED = Metric(Gauge, "powercoord_endpoints_parked", "Endpoints that are parked now.", ("cause",))
 METRICS = (
     REQUESTS,
     ANSWERS,
@@ -107,6 +115,8 @@ METRICS = (
     SWEPT,
     SKIPPED,
     OLDEST,
+    PARKINGS,
+    PARKED,
 )
 
 
@@ -130,12 +140,14 @@ class Metrics:
 
     :param drifting: how many nodes have drifted.
     :param sweep: the reads in the background.
+    :param parked: why each endpoint that is parked is.
     """
 
     _registry: IRegistry
     _lifecycle: ILifecycle
     _drifting: Callable[[], int]
     _sweep: Swept
+    _parked: Callable[[], Iterable[Cause]] = field(default=tuple)
     _collected: CollectorRegistry = field(factory=CollectorRegistry, init=False)
     _requests: Counter = field(init=False)
     _answers: Counter = field(init=False)
@@ -145,6 +157,8 @@ class Metrics:
     _nodes: Gauge = field(init=False)
     _swept: _Counted = field(init=False)
     _skipped: Mapping[str, _Counted] = field(init=False)
+    _parkings: Counter = field(init=False)
+    _parked_now: Gauge = field(init=False)
     _under_way: dict[str, tuple[Verb, datetime]] = field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -155,6 +169,8 @@ class Metrics:
         self._drifts = self._declare(DRIFTS, Counter)
         self._stage = self._declare(STAGE, Gauge)
         self._nodes = self._declare(NODES, Gauge)
+        self._parkings = self._declare(PARKINGS, Counter)
+        self._parked_now = self._declare(PARKED, Gauge)
         self._actions = Histogram(
             ACTIONS.name, ACTIONS.text, ACTIONS.labels, registry=self._collected, buckets=_SECONDS
         )
@@ -176,6 +192,8 @@ class Metrics:
                 self._requests.labels(verb.value, disposition.value)
         for goal in Goal:
             self._drifts.labels(goal.value)
+        for cause in Cause:
+            self._parkings.labels(cause.value)
 
     def published(self, last: int, entries: Sequence[Entry]) -> None:
         """
@@ -190,6 +208,8 @@ class Metrics:
                 self._ended(entry)
             elif isinstance(entry, Drifted):
                 self._drifts.labels(entry.wanted.value).inc()
+            elif isinstance(entry, Parked):
+                self._parkings.labels(entry.cause.value).inc()
 
     def text(self) -> bytes:
         """
@@ -203,6 +223,9 @@ class Metrics:
         self._swept.rise_to(self._sweep.read)
         for reason, counted in self._skipped.items():
             counted.rise_to(self._sweep.skipped.get(reason, 0))
+        parked = Tally(self._parked())
+        for cause in Cause:
+            self._parked_now.labels(cause.value).set(parked[cause])
         return generate_latest(self._collected)
 
     def _declare(self, metric: Metric, kind: type[T]) -> T:

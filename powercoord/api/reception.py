@@ -32,6 +32,7 @@ from powercoord.api.sparing import SparingHistory
 from powercoord.api.steering import SteeringDesk
 from powercoord.api.subscribing import SubscriptionDesk
 from powercoord.api.trust import ALWAYS, Trust
+from powercoord.api.unparking import ParkingDesk
 from powercoord.api.wire import Link
 from powercoord.durable import IHistory
 from powercoord.errors import Draining
@@ -152,9 +153,10 @@ class Reception:
         recovery = RecoveryDesk(it.registry, peer)
         pages = PastPages(self._history)
         past, holding = PastDesk(it.registry, pages, peer), HoldDesk(it.registry, pages, peer)
+        parking = ParkingDesk(it.registry, peer)
         steering = SteeringDesk(it.registry, it.lifecycle, it.clock, it.ident, peer)
         subscriptions = SubscriptionDesk(self._audience, self._history, it.clock, it.limits, event)
-        for desk in (power, fleet, recovery, past, holding, steering, subscriptions, trust):
+        for desk in (power, fleet, recovery, past, holding, parking, steering, subscriptions, trust):
             link.serving.add(desk.responders())
         link.serving.gate = trust.gate
         return subscriptions

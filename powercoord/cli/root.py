@@ -21,7 +21,7 @@ from powercoord.cli.look import drivers, nodes, query, queue, status, watch
 from powercoord.cli.past import history, resolve, show
 from powercoord.cli.power import boot, cycle, off, on, reset
 from powercoord.cli.session import RealSession, Session
-from powercoord.cli.steer import cancel, drain, resume, shutdown
+from powercoord.cli.steer import cancel, drain, resume, shutdown, unpark
 from powercoord.errors import PowercoordError
 
 
@@ -114,6 +114,7 @@ for command in (
     resolve,
     hold,
     release,
+    unpark,
     drain,
     resume,
     shutdown,

@@ -56,6 +56,8 @@ async def show_status(nodes: Wanted | None, world: World) -> int:
     if drifted := [status for status in found if status.drifted]:
         world.screen.line(_drift(drifted), "bold red")
     tell_holds(found, world.screen)
+    if parked := [status for status in found if status.parked is not None]:
+        world.screen.line(_parked(parked), "bold yellow")
     if not found:
         world.screen.line("There are no nodes.")
     else:
@@ -67,6 +69,23 @@ def _drift(drifted: Sequence[NodeStatus]) -> str:
     nodes = fold(status.name for status in drifted)
     has = "has" if len(drifted) == 1 else "have"
     return f"{count_of(len(drifted), 'node')} {has} other power than is wanted: {nodes}"
+
+
+def _parked(parked: Sequence[NodeStatus]) -> str:
+    """
+    Which nodes are left alone, by cause, and when they are tried again.
+    """
+    causes: dict[str, list[NodeStatus]] = {}
+    for status in parked:
+        causes.setdefault(status.parked.cause.value if status.parked else "", []).append(status)
+    told = []
+    for cause, group in causes.items():
+        tries = [status.parked.next_try for status in group if status.parked]
+        told.append(
+            f"{fold(status.name for status in group)} ({cause}, next try in {span(min(tries), max(tries))})"
+        )
+    has = "is" if len(parked) == 1 else "are"
+    return f"{count_of(len(parked), 'node')} {has} parked: {'; '.join(told)}"
 
 
 async def read_states(nodes: Wanted, world: World) -> int:
@@ -164,7 +183,7 @@ def _health_form(now: Health) -> dict[str, Any]:
 
 
 def _status_form(status: NodeStatus) -> dict[str, Any]:
-    from powercoord.api.forms import action_form, wanted_form
+    from powercoord.api.forms import action_form, parking_form, wanted_form
     from powercoord.forms import hold_form
 
     form: dict[str, Any] = {"node": status.name, "driver": status.driver, "groups": list(status.groups)}
@@ -173,6 +192,7 @@ def _status_form(status: NodeStatus) -> dict[str, Any]:
     form["wanted"] = None if status.wanted is None else wanted_form(status.wanted)
     form["drifted"] = status.drifted
     form["holds"] = [hold_form(hold) for hold in status.holds]
+    form["parked"] = None if status.parked is None else parking_form(status.parked)
     form["in_play"] = None if status.in_play is None else action_form(status.in_play)
     form["waiting"] = [action_form(action) for action in status.waiting]
     return form

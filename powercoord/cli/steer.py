@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """
-The commands that hold the coordinator back: cancel, drain, resume, shutdown.
+The commands that hold the coordinator back, or let it go: cancel, unpark, drain, resume, shutdown.
 """
 
 from __future__ import annotations
@@ -42,6 +42,25 @@ def cancel(
 
 
 _requester = click.option("--requester", help="Who asks, for the history. Default: your login name.")
+
+
+@click.command()
+@nodeset()
+@_requester
+@as_json
+@click.pass_obj
+def unpark(session: Session, /, nodeset: str, requester: str | None, json: bool) -> int:
+    """
+    Speak to BMCs again that are left alone because they did not answer, or refused the password.
+    """
+    nodes = wanted(nodeset)
+
+    async def work(world: World) -> int:
+        from powercoord.cli.unparking import unpark
+
+        return await unpark(nodes, world)
+
+    return session.run(work, Screen(json), requester)
 
 
 @click.command()

@@ -17,8 +17,10 @@ from powercoord.entries import (
     Followed,
     Held,
     Observed,
+    Parked,
     Released,
     Resolved,
+    Unparked,
 )
 from powercoord.holds import Hold
 from powercoord.model import Goal, Outcome, Request
@@ -66,6 +68,10 @@ def happened(entry: Entry) -> str:  # noqa: C901, PLR0911 - one for each kind of
             return (
                 f"hold of {holder} released by {by}" if by else f"hold of {holder} is over: its time has come"
             )
+        case Parked() | Unparked():
+            still = "" if isinstance(entry, Parked) else " not"
+            more = "" if isinstance(entry, Parked) else " any more"
+            return f"{entry.endpoint} is{still} parked{more}: {entry.text}"
 
 
 ONLY = {None: "", Goal.ON: ", only what turns it on", Goal.OFF: ", only what turns it off"}

@@ -15,7 +15,7 @@ from twisted.protocols.amp import Command
 
 from powercoord.api.calls import CallFailed, LinkLost
 from powercoord.api.extensions import Query
-from powercoord.api.forms import action_from, wanted_from
+from powercoord.api.forms import action_from, parking_from, wanted_from
 from powercoord.client.errors import error_of
 from powercoord.client.lifeline import Lifeline
 from powercoord.client.line import Form, Line
@@ -99,7 +99,7 @@ def status_from(form: Form) -> NodeStatus:
     """
     A node's status in a form.
     """
-    in_play, wanted = form.get("in_play"), form.get("wanted")
+    in_play, wanted, parked = form.get("in_play"), form.get("wanted"), form.get("parked")
     return NodeStatus(
         name=form["name"],
         driver=form["driver"],
@@ -113,6 +113,7 @@ def status_from(form: Form) -> NodeStatus:
         drifted=form.get("drifted", False),
         holds=tuple(hold_from(hold) for hold in form.get("holds", ())),
         more_holds=form.get("more_holds", 0),
+        parked=None if parked is None else parking_from(parked),
     )
 
 

@@ -17,6 +17,7 @@ from powercoord.entries import Entry
 from powercoord.errors import PowercoordError
 from powercoord.holds import Hold
 from powercoord.model import Disposition, Goal, Outcome, PowerState, Wanted
+from powercoord.parking import Parking
 from powercoord.stages import Stage
 from powercoord.views import ActionView
 
@@ -79,6 +80,7 @@ class NodeStatus:
 
     :param drifted: whether it is at rest with other power than is wanted.
     :param holds: who forbids changes of it, and ``more_holds`` more.
+    :param parked: why its endpoint is left alone just now, if it is.
     """
 
     name: str
@@ -93,6 +95,7 @@ class NodeStatus:
     drifted: bool = False
     holds: tuple[Hold, ...] = ()
     more_holds: int = 0
+    parked: Parking | None = None
 
 
 @frozen

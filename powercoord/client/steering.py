@@ -5,16 +5,19 @@ Asking how the coordinator is, and letting it drain, resume and stop.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
 
 from powercoord.api.commands import Ping
-from powercoord.api.extensions import Drain, Resume, Shutdown, Status
+from powercoord.api.extensions import Drain, Resume, Shutdown, Status, Unpark
 from powercoord.api.health import Health, health_from
 from powercoord.client.connecting import Connected
 from powercoord.client.results import Pulse
 from powercoord.stages import Stage
+
+_CHUNK = 500
 
 
 class Steering(Connected):
@@ -49,6 +52,23 @@ class Steering(Connected):
         Let it take new work again.
         """
         return self._call(Resume, requester=self._requester).addCallback(_health)
+
+    def unpark(self, nodes: Sequence[str]) -> Deferred[tuple[str, ...]]:
+        """
+        Let it speak again to endpoints that are parked; fires with the nodes whose endpoint was.
+
+        :raises NoSuchNode: naming the first unknown one.
+        """
+
+        async def unpark() -> tuple[str, ...]:
+            said: list[dict[str, Any]] = []
+            for index in range(0, len(nodes), _CHUNK):
+                chunk = list(nodes[index : index + _CHUNK])
+                page = await self._call(Unpark, nodes=chunk, requester=self._requester)
+                said += [*page["answers"], *(page["rest"] or ())]
+            return tuple(answer["node"] for answer in said if answer["unparked"])
+
+        return Deferred.fromCoroutine(unpark())
 
     def shutdown(self) -> Deferred[Health]:
         """

@@ -16,6 +16,7 @@ from powercoord.config.mistakes import dotted
 from powercoord.config.shape import Configuration
 from powercoord.folding import fold
 from powercoord.model import Limit, Node, Timing
+from powercoord.parking import ParkingRules
 from powercoord.strict import Path
 
 RELOADED = frozenset({"drivers", "endpoints", "fleet", "groups", "nodes", "sweep", "timing"})
@@ -128,15 +129,25 @@ def _keys(old: Configuration, new: Configuration) -> Iterator[str]:
         yield from _different(("groups", group), before, after, fields_dict(Limit))
     if old.endpoint_limit != new.endpoint_limit:
         yield "endpoints.limit"
+    if old.endpoint_gap != new.endpoint_gap:
+        yield "endpoints.gap"
+    for name in fields_dict(ParkingRules):
+        if getattr(old.parking, name) != getattr(new.parking, name):
+            yield f"endpoints.park_{name}"
     yield from _drivers(old, new)
 
 
 def _drivers(old: Configuration, new: Configuration) -> Iterator[str]:
-    for driver in {**old.defaults, **new.defaults, **old.endpoint_limits, **new.endpoint_limits}:
+    tables = [
+        table for each in (old, new) for table in (each.defaults, each.endpoint_limits, each.endpoint_gaps)
+    ]
+    for driver in dict.fromkeys(name for table in tables for name in table):
         if old.defaults.get(driver) != new.defaults.get(driver):
             yield dotted(("drivers", driver))
         if old.endpoint_limits.get(driver) != new.endpoint_limits.get(driver):
             yield dotted(("drivers", driver, "endpoint_limit"))
+        if old.endpoint_gaps.get(driver) != new.endpoint_gaps.get(driver):
+            yield dotted(("drivers", driver, "endpoint_gap"))
 
 
 def _different(path: Path, old: object, new: object, names: Iterable[str]) -> Iterator[str]:

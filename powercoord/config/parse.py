@@ -34,6 +34,7 @@ from powercoord.config.shape import (
 )
 from powercoord.config.timing import Layer, TimingTable, combine
 from powercoord.interfaces import IPowerDriver
+from powercoord.parking import ParkingRules
 from powercoord.strict import kind_of, unknown_key
 
 T = TypeVar("T")
@@ -158,6 +159,7 @@ class _Reader:
         fleet = self._plain("fleet", FleetTable)
         drivers_watts = {n: table.start_watts for n, table in driver_tables.items() if table.start_watts}
         watts = Watts(fleet, groups, drivers_watts, self.findings)
+        endpoints = self._plain("endpoints", EndpointsTable)
         reader = NodesReader(
             self.kinds,
             self.broken,
@@ -180,7 +182,14 @@ class _Reader:
             nodes=nodes,
             groups={name: limit_of(table) for name, table in groups.items()},
             fleet=limit_of(fleet),
-            endpoint_limit=self._plain("endpoints", EndpointsTable).limit,
+            endpoint_limit=endpoints.limit,
+            endpoint_gap=endpoints.gap,
+            parking=self._parking(endpoints),
+            endpoint_gaps={
+                name: table.endpoint_gap
+                for name, table in driver_tables.items()
+                if table.endpoint_gap is not None
+            },
             endpoint_limits={
                 name: table.endpoint_limit for name, table in driver_tables.items() if table.endpoint_limit
             },
@@ -219,6 +228,17 @@ class _Reader:
             secret = resolve(table["secret"], (name, "secret"), True, self.around, self.findings)
             table["secret"] = "" if secret is None else secret
         return self.findings.take(table, kind, (name,)) or kind()
+
+    def _parking(self, table: EndpointsTable) -> ParkingRules:
+        if table.park_longest < table.park_pause:
+            text = f"{table.park_longest:g} s is less than endpoints.park_pause ({table.park_pause:g} s)"
+            self.findings.mistake(("endpoints", "park_longest"), text)
+        return ParkingRules(
+            after=table.park_after,
+            pause=table.park_pause,
+            longest=table.park_longest,
+            refused=table.park_refused,
+        )
 
     def _drivers(self) -> tuple[Mapping[str, DriverTable], Mapping[str, Prepared]]:
         tables: dict[str, DriverTable] = {}

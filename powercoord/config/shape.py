@@ -16,6 +16,7 @@ from powercoord.config.keys import key
 from powercoord.config.mistakes import Mistake
 from powercoord.config.timing import TimingTable
 from powercoord.model import Limit, Node, OnDrift, Timing
+from powercoord.parking import ParkingRules
 from powercoord.strict import Count, Interval, Moment, Patience, Seconds
 
 LAMEDUCK = 5.0
@@ -190,6 +191,22 @@ class EndpointsTable:
     """
 
     limit: Count = key("How many operations may be on the wire to one endpoint at once.", default=Count(1))
+    gap: Seconds = key(
+        "How long an endpoint is left in peace between two operations, reads and changes alike.",
+        default=Seconds(0.0),
+    )
+    park_after: Count = key(
+        "How many operations in a row may have no answer before an endpoint is parked.", default=Count(3)
+    )
+    park_pause: Moment = key(
+        "How long after that it is tried again; doubles with each try in vain.", default=Moment(15.0)
+    )
+    park_longest: Moment = key("The longest pause between two tries.", default=Moment(600.0))
+    park_refused: Moment = key(
+        "How long after it refused a password that is tried once more, if nothing else happens;"
+        " accounts lock.",
+        default=Moment(21600.0),
+    )
 
 
 @frozen(kw_only=True)
@@ -200,6 +217,7 @@ class DriverTable:
 
     endpoint_limit: Count | None = key("In place of ``endpoints.limit``, for this driver.", default=None)
     start_watts: Count | None = key("In place of ``fleet.start_watts``, for its nodes.", default=None)
+    endpoint_gap: Seconds | None = key("In place of ``endpoints.gap``, for this driver.", default=None)
     timing: TimingTable = key("Times of its nodes.", default=TimingTable())
 
 
@@ -237,6 +255,7 @@ class Configuration:
 
     :param groups: limits by group; a group without one has none.
     :param endpoint_limits: by driver, where it differs from ``endpoint_limit``.
+    :param endpoint_gaps: in seconds, likewise.
     :param defaults: by driver, for nodes that callers describe themselves.
     :param warnings: what works, but should not stay.
     """
@@ -250,6 +269,9 @@ class Configuration:
     fleet: Limit = Limit()
     endpoint_limit: int = 1
     endpoint_limits: Mapping[str, int] = field(factory=dict)
+    endpoint_gap: float = 0.0
+    endpoint_gaps: Mapping[str, float] = field(factory=dict)
+    parking: ParkingRules = ParkingRules()
     timing: Timing = Timing()
     defaults: Mapping[str, Defaults] = field(factory=dict)
     warnings: tuple[Mistake, ...] = ()
@@ -259,3 +281,9 @@ class Configuration:
         How many operations may be on the wire to one of this driver's endpoints.
         """
         return self.endpoint_limits.get(driver, self.endpoint_limit)
+
+    def endpoint_gap_of(self, driver: str) -> float:
+        """
+        How long one of this driver's endpoints is left in peace between two operations.
+        """
+        return self.endpoint_gaps.get(driver, self.endpoint_gap)

@@ -15,6 +15,8 @@ from powercoord.durable import IHistory, IJournal
 from powercoord.errors import UnknownPowerType
 from powercoord.interfaces import IPowerDriver, IRoster
 from powercoord.model import Limit, Observation
+from powercoord.parking import ParkingRules
+from powercoord.registry.breakers import Breakers
 from powercoord.registry.gates import EndpointGate
 from powercoord.registry.publisher import Publisher
 from powercoord.registry.registry import Registry
@@ -31,11 +33,15 @@ class Limits:
 
     :param endpoints: operations on the wire per endpoint, by driver; 1 where
         nothing is said.
+    :param gaps: seconds between two operations at one endpoint, by driver.
+    :param parking: when an endpoint that does not answer is left alone.
     """
 
     fleet: Limit = field(factory=Limit)
     groups: Mapping[str, Limit] = field(factory=dict)
     endpoints: Mapping[str, int] = field(factory=dict)
+    gaps: Mapping[str, float] = field(factory=dict)
+    parking: ParkingRules = field(factory=ParkingRules)
 
 
 def build_registry(
@@ -75,7 +81,8 @@ def build_registry(
         now=now,
         write=publisher.write,
         driver=driver,
-        endpoints=EndpointGate(limits.endpoints),
+        endpoints=EndpointGate(clock, limits.endpoints, limits.gaps),
+        breakers=Breakers(clock, now, publisher.write, jitter, limits.parking),
         window=Window(clock),
         starts=StartGate(clock, limits.fleet, limits.groups),
         sightings=Sightings(clock, changed),

@@ -67,6 +67,8 @@ class Enforcing:
     :param to_bring_back: what is wanted of a node that is to be brought back
         now; None if nothing is to be done.
     :param trouble: why nothing can be written just now, else None.
+    :param parked: whether a node's endpoint is left alone just now; then it
+        waits, for an off of ours would be let through, and try a refused password.
     """
 
     clock: IReactorTime
@@ -74,6 +76,7 @@ class Enforcing:
     submit: Callable[[Request], Deferred[ITicket]]
     new_id: Callable[[], str]
     trouble: Callable[[], str | None]
+    parked: Callable[[str], bool]
     to_bring_back: Callable[[str], Wanted | None]
     alarms: Alarms = field(init=False)
     _tries: dict[str, _Tries] = field(factory=dict, init=False)
@@ -125,7 +128,7 @@ class Enforcing:
         wanted = self.to_bring_back(name)
         if wanted is None:
             return
-        if self.trouble() is not None:
+        if self.trouble() is not None or self.parked(name):
             self.alarms.set(name, self.jitter(SHORTEST_PAUSE))
             return
         self._note(name)

@@ -4,6 +4,13 @@ The queue before an endpoint, which each operation on the wire passes.
 
 A slot is held for one operation.  Contract, section 6.
 
+# Note [A gap between two]
+
+Some BMCs fall over when they are asked again at once.  So an operation begins
+no sooner than the gap after the last one has begun, or has ended, whichever is
+later; reads and changes share it.  Offs keep it, too: they are let in first
+when it is over, so it holds one up for no longer than the gap.
+
 # Note [One at the door]
 
 Who is let in may be through at once, and release the slot before the one who
@@ -18,9 +25,11 @@ from collections.abc import Callable, Mapping
 from enum import IntEnum
 from heapq import heappop, heappush
 from itertools import count
+from math import inf
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from powercoord.model import Target
 
@@ -43,7 +52,15 @@ class Slot:
     """
 
     _release: Callable[[], None]
+    idle: bool = field(default=False, init=False)
     _held: bool = field(default=True, init=False)
+
+    def unused(self) -> None:
+        """
+        Nothing was done in this place, nor will be.
+        """
+        self.idle = True
+        self.release()
 
     def release(self) -> None:
         """
@@ -68,10 +85,15 @@ class _AtEndpoint:
 class _Endpoint:
     """
     One endpoint: which of its nodes are being talked to, and who waits.
+
+    :param rests: until when nothing begins, on the clock.
     """
 
     driver: str
     limit: int
+    gap: float
+    rests: float
+    timer: IDelayedCall | None = None
     admitting: bool = False
     talking: set[str] = field(factory=set)
     waiting: list[tuple[int, int, _AtEndpoint]] = field(factory=list)
@@ -100,22 +122,28 @@ def _first_free(endpoint: _Endpoint) -> _AtEndpoint | None:
 @define(eq=False)
 class EndpointGate:
     """
-    At most ``limit`` operations at once per endpoint, one per node.
+    At most ``limit`` operations at once per endpoint, one per node, with a gap between them.
 
     :param limits: by driver name; 1 for a driver that is not there.
+    :param gaps: by driver name, in seconds; none for a driver that is not there.
     """
 
+    _clock: IReactorTime
     _limits: Mapping[str, int] = field(factory=dict)
+    _gaps: Mapping[str, float] = field(factory=dict)
     _endpoints: dict[str, _Endpoint] = field(factory=dict, init=False)
     _order: count[int] = field(factory=count, init=False)
 
-    def limit(self, limits: Mapping[str, int]) -> None:
+    def limit(self, limits: Mapping[str, int], gaps: Mapping[str, float]) -> None:
         """
-        Let other limits hold from now on.
+        Let other limits and gaps hold from now on.
         """
-        self._limits = limits
+        self._limits, self._gaps = limits, gaps
         for name, endpoint in list(self._endpoints.items()):
             endpoint.limit = limits.get(endpoint.driver, 1)
+            gap = gaps.get(endpoint.driver, 0.0)
+            endpoint.rests = endpoint.rests - max(0.0, endpoint.gap - gap) if gap else -inf
+            endpoint.gap = gap
             self._admit(name, endpoint)
 
     def acquire(self, target: Target, priority: Priority) -> Deferred[Slot]:
@@ -124,12 +152,21 @@ class EndpointGate:
         """
         endpoint = self._endpoints.get(target.endpoint)
         if endpoint is None:
-            endpoint = _Endpoint(target.driver, self._limits.get(target.driver, 1))
-            self._endpoints[target.endpoint] = endpoint
+            endpoint = self._endpoints[target.endpoint] = self._new(target.driver)
         granted: Deferred[Slot] = Deferred(lambda _: None)
         heappush(endpoint.waiting, (priority, next(self._order), _AtEndpoint(target.selector, granted)))
         self._admit(target.endpoint, endpoint)
         return granted
+
+    def stop(self) -> None:
+        """
+        Wake up no more; nobody waits any longer.
+        """
+        for endpoint in self._endpoints.values():
+            _wake_no_more(endpoint)
+
+    def _new(self, driver: str) -> _Endpoint:
+        return _Endpoint(driver, self._limits.get(driver, 1), self._gaps.get(driver, 0.0), -inf)
 
     def _admit(self, name: str, endpoint: _Endpoint) -> None:
         """
@@ -138,16 +175,56 @@ class EndpointGate:
         if endpoint.admitting:
             return
         endpoint.admitting = True
-        while len(endpoint.talking) < endpoint.limit and (next_one := _first_free(endpoint)) is not None:
-            endpoint.talking.add(next_one.selector)
-            next_one.granted.callback(Slot(self._releaser(name, endpoint, next_one.selector)))
+        while (
+            len(endpoint.talking) < endpoint.limit
+            and endpoint.rests <= self._clock.seconds()
+            and (next_one := _first_free(endpoint)) is not None
+        ):
+            next_one.granted.callback(self._slot(name, endpoint, next_one.selector))
         endpoint.admitting = False
-        if not endpoint.waiting and not endpoint.talking:
-            self._endpoints.pop(name, None)
+        self._sleep(name, endpoint)
 
-    def _releaser(self, name: str, endpoint: _Endpoint, selector: str) -> Callable[[], None]:
+    def _slot(self, name: str, endpoint: _Endpoint, selector: str) -> Slot:
+        """
+        A place, from which the gap counts when it is taken and when it is left.
+        """
+        rested = endpoint.rests
+        endpoint.talking.add(selector)
+        self._begin_gap(endpoint)
+        begun = endpoint.rests
+
         def release() -> None:
             endpoint.talking.discard(selector)
+            if not slot.idle:
+                self._begin_gap(endpoint)
+            elif endpoint.rests == begun:
+                endpoint.rests = rested
             self._admit(name, endpoint)
 
-        return release
+        slot = Slot(release)
+        return slot
+
+    def _begin_gap(self, endpoint: _Endpoint) -> None:
+        if endpoint.gap:
+            endpoint.rests = self._clock.seconds() + endpoint.gap
+
+    def _sleep(self, name: str, endpoint: _Endpoint) -> None:
+        """
+        Look again when the gap is over; what nobody uses, and has rested, is forgotten.
+        """
+        _wake_no_more(endpoint)
+        remaining = endpoint.rests - self._clock.seconds()
+        if remaining > 0 and (endpoint.waiting or not endpoint.talking):
+            endpoint.timer = self._clock.callLater(remaining, self._wake, name, endpoint)
+        elif not endpoint.waiting and not endpoint.talking and self._endpoints.get(name) is endpoint:
+            del self._endpoints[name]
+
+    def _wake(self, name: str, endpoint: _Endpoint) -> None:
+        endpoint.timer, endpoint.rests = None, -inf
+        self._admit(name, endpoint)
+
+
+def _wake_no_more(endpoint: _Endpoint) -> None:
+    if endpoint.timer is not None:
+        endpoint.timer.cancel()
+        endpoint.timer = None

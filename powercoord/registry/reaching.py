@@ -29,7 +29,7 @@ from powercoord.model import (
 )
 from powercoord.registry.running import Running
 from powercoord.registry.starts_slot import StartSlot
-from powercoord.registry.steps import Stopped
+from powercoord.registry.stoppable import Stopped
 from powercoord.views import ActionView
 
 

@@ -16,14 +16,16 @@ from collections.abc import Callable
 from math import inf
 
 from attrs import define, field
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from powercoord.errors import PowercoordError
 from powercoord.model import Node, Observation
+from powercoord.registry.breaker import Standing
 from powercoord.registry.gates import Priority
-from powercoord.registry.steps import Expired, Steps, Stopped
+from powercoord.registry.steps import Steps
+from powercoord.registry.stoppable import Expired, Stopped
 from powercoord.registry.surroundings import Surroundings
 
 _log = Logger(namespace="powercoord.registry")
@@ -50,7 +52,12 @@ class Reads:
     def read(self, node: Node) -> Deferred[Observation]:
         """
         What the next read of a node says; a new Deferred each time.
+
+        One whose endpoint is parked is not read: it is what is known, at once.
         """
+        parked = "" if self._polled(node.name) else self._world.breakers.text(node)
+        if parked:
+            return succeed(self._world.sightings.unread(node.name, parked))
         observed = self._world.sightings.next(node.name)
         self.look(node)
         return observed
@@ -98,6 +105,13 @@ class Reads:
         for name in self._unasked.intersection(names):
             self._reading[name].stop()
 
+    def probe(self, node: Node) -> None:
+        """
+        Read a node whose endpoint is parked, unless it is being read anyway.
+        """
+        if not self._stopped and node.name not in self._reading and not self._polled(node.name):
+            self._start(node, Priority.QUERY, Standing.PROBE)
+
     def stop(self) -> None:
         """
         End all reads; whoever waits for one is told, now and later.
@@ -108,8 +122,9 @@ class Reads:
             steps.tear_down()
         self._world.sightings.give_up_all(_STOPPING)
 
-    def _start(self, node: Node, priority: Priority) -> Deferred[None]:
+    def _start(self, node: Node, priority: Priority, standing: Standing = Standing.QUERY) -> Deferred[None]:
         steps = Steps(self._world, node, priority, _no_deadline, _never, node.name)
+        steps.standing = standing
         self._reading[node.name] = steps
         done = Deferred.fromCoroutine(self._read(node, steps))
         done.addErrback(self._fault, node)

@@ -16,7 +16,7 @@ from zope.interface import implementer
 from powercoord.durable import IHistory, Recovered
 from powercoord.entries import Observed
 from powercoord.errors import Draining, NoSuchAction, NoSuchNode, RequestRefused
-from powercoord.interfaces import IRegistry, IRoster, ITicket, Listener
+from powercoord.interfaces import IRegistry, ITicket, Listener
 from powercoord.model import CancelResult, Limit, Node, Observation, Request
 from powercoord.registry.acceptance import Acceptance
 from powercoord.registry.action import PowerAction
@@ -28,46 +28,38 @@ from powercoord.registry.expiry import Expiry
 from powercoord.registry.holds import Holds
 from powercoord.registry.intake import Intake
 from powercoord.registry.interruption import Interruption
-from powercoord.registry.lanes import Lanes
+from powercoord.registry.looking import Looking
 from powercoord.registry.memory import Memory
 from powercoord.registry.publisher import Publisher
 from powercoord.registry.reads import Reads
 from powercoord.registry.recovery import Recovery
 from powercoord.registry.requests import SeenRequests
-from powercoord.registry.surroundings import Surroundings
 from powercoord.registry.sweep import Sweep
 from powercoord.registry.unwritten import log_unwritten
 from powercoord.registry.waiters import Ticket
 from powercoord.registry.wants import Wants
-from powercoord.views import NodeView
 
 _log = Logger()
 
 
 @implementer(IRegistry)
 @define(eq=False)
-class Registry:
+class Registry(Looking):
     """
     All lanes, and what passes through them.
 
     :param publisher: what the surroundings write through.
     """
 
-    roster: IRoster
-    _world: Surroundings
     _publisher: Publisher
     _new_id: Callable[[], str]
     _history: IHistory | None = None
     draining: str | None = field(default=None, init=False)
-    _lanes: Lanes = field(factory=Lanes, init=False)
     _acceptance: Acceptance = field(init=False)
     _intake: Intake = field(init=False)
-    _course: Course = field(init=False)
     _reads: Reads = field(init=False)
     _expiry: Expiry = field(init=False)
     _dismissal: Dismissal = field(init=False)
-    holds: Holds = field(init=False)
-    wants: Wants = field(init=False)
     sweep: Sweep = field(init=False)
     _interruption: Interruption = field(init=False)
     _memory: Memory = field(init=False)
@@ -92,9 +84,12 @@ class Registry:
         self._interruption = Interruption(self._world, self._intake, self._lanes, self._course)
         self.holds = self._holds()
         self._publisher.subscribe(self.holds.published)
+        self.breakers = self._world.breakers
+        self.breakers.connect(self._find, self._reads.probe)
         self.wants = self._wants()
         self._publisher.subscribe(self.wants.published)
         self.sweep = Sweep(self._world, self._reads, self.roster.names, self._find, self.is_busy)
+        self.sweep.resting = self.breakers.resting
         self._publisher.subscribe(self.sweep.published)
 
     def recover(self, recovered: Recovered) -> None:
@@ -142,45 +137,6 @@ class Registry:
         """
         return Deferred.fromCoroutine(self._dismissal.resolve(self._action(action), by, text))
 
-    def view(self, name: str) -> NodeView:
-        """
-        A node's state with its age, and its lane.
-        """
-        lane = self._lanes.find(name)
-        node = self._node(name) if lane is None or not self._lanes.is_absent(name) else lane.node
-        observed = self._world.sightings.last(name)
-        age = None if observed.at is None else self._world.clock.seconds() - observed.at
-        in_play = lane.in_play.view() if lane is not None and lane.in_play is not None else None
-        waiting = tuple(action.view() for action in lane.waiting) if lane is not None else ()
-        wanted, drifted = self.wants.of(name), self.wants.drifted(name)
-        return NodeView(node, observed, age, in_play, waiting, wanted, drifted, self.holds.of(name))
-
-    def busy(self) -> Sequence[NodeView]:
-        """
-        The nodes with something in play or waiting.
-        """
-        return [self.view(name) for name in self._unfinished()]
-
-    def outstanding(self) -> Sequence[str]:
-        """
-        Names of the nodes with something unfinished, with other power than is wanted, or held.
-        """
-        return list(dict.fromkeys([*self._unfinished(), *self.wants.drifting(), *self.holds.names()]))
-
-    @property
-    def pending(self) -> int:
-        """
-        How many actions are in play or waiting.
-        """
-        return len(self._course.actions)
-
-    def is_busy(self, name: str) -> bool:
-        """
-        Whether a node has something in play or waiting.
-        """
-        lane = self._lanes.find(name)
-        return lane is not None and not lane.at_rest
-
     @property
     def trouble(self) -> str | None:
         """
@@ -200,6 +156,7 @@ class Registry:
         """
         self.draining = f"{reason or 'no reason given'} (by {by})"
         self.wants.pause()
+        self.breakers.pause()
 
     def resume(self, by: str) -> None:
         """
@@ -211,15 +168,28 @@ class Registry:
         _log.info("taking new work again, says {by}", by=by)
         self.draining = None
         self.wants.resume()
+        self.breakers.resume()
 
-    def limit(self, fleet: Limit, groups: Mapping[str, Limit], endpoints: Mapping[str, int]) -> None:
+    def limit(
+        self,
+        fleet: Limit,
+        groups: Mapping[str, Limit],
+        endpoints: Mapping[str, int],
+        gaps: Mapping[str, float],
+    ) -> None:
         """
         Let other limits hold from now on, for those who wait, too.
 
-        :param endpoints: by driver, as in `Limits`.
+        :param endpoints: by driver, as in `Limits`; and so are ``gaps``.
         """
         self._world.starts.limit(fleet, groups)
-        self._world.endpoints.limit(endpoints)
+        self._world.endpoints.limit(endpoints, gaps)
+
+    def unpark(self, name: str, by: str) -> bool:
+        """
+        Speak to a node's endpoint again, because a person says so; False if one does.
+        """
+        return self.breakers.unpark(self._node(name), by)
 
     def observed(self, name: str, observation: Observation) -> None:
         """
@@ -251,6 +221,7 @@ class Registry:
         self.wants.stop()
         self.holds.stop()
         self.sweep.stop()
+        self.breakers.stop()
         self._reads.stop()
         return Deferred.fromCoroutine(self._stop(reason))
 
@@ -262,6 +233,7 @@ class Registry:
         await self._interruption.stop(reason)
         self._world.starts.stop()
         self._world.window.stop()
+        self._world.endpoints.stop()
 
     def _action(self, identity: str) -> PowerAction:
         found = self._course.actions.get(identity)
@@ -319,6 +291,7 @@ class Registry:
             new_id=self._new_id,
             trouble=lambda: self.trouble,
             forbidden=self.holds.forbids,
+            parked=self.breakers.is_parked,
         )
 
     def _find(self, name: str) -> Node | None:
@@ -326,9 +299,6 @@ class Registry:
             return self.roster.find(name)
         except NoSuchNode:
             return None
-
-    def _unfinished(self) -> dict[str, None]:
-        return dict.fromkeys(action.node.name for action in self._course.actions.values())
 
     def _look(self, node: Node) -> None:
         self._reads.look(node)

@@ -22,7 +22,7 @@ from powercoord.durable import Left
 from powercoord.errors import JournalUnavailable, PowercoordError, PowerRefusedError
 from powercoord.model import Done, Failed, How, Outcome, Phase, PowerState, Unknown, Wait
 from powercoord.registry.action import PowerAction
-from powercoord.registry.steps import Expired, Stopped
+from powercoord.registry.stoppable import Expired, Stopped
 
 RESUMED = "resumed after a restart"
 _log = Logger(namespace="powercoord.registry")

@@ -33,6 +33,7 @@ class Sightings:
     _last: dict[str, Observation] = field(factory=dict, init=False)
     _power: dict[str, PowerState] = field(factory=dict, init=False)
     _off_since: dict[str, float] = field(factory=dict, init=False)
+    _sure: dict[str, Observation] = field(factory=dict, init=False)
     _recalled: set[str] = field(factory=set, init=False)
     _curious: dict[str, Audience[Observation]] = field(factory=dict, init=False)
 
@@ -46,7 +47,7 @@ class Sightings:
         """
         That was seen before a restart: the next read is news, whatever it says.
         """
-        self._last[name] = observation
+        self._keep(name, observation)
         self._recalled.add(name)
         if observation.state in _POWER:
             self._power[name] = observation.state
@@ -59,7 +60,7 @@ class Sightings:
         """
         observation = Observation(state, self._clock.seconds(), text)
         before = self.last(name)
-        self._last[name] = observation
+        self._keep(name, observation)
         self._note_off(name, state)
         if (before.state, before.text) != (state, text) or name in self._recalled:
             self._recalled.discard(name)
@@ -77,6 +78,23 @@ class Sightings:
         It was turned off just now, whatever was known of it before.
         """
         self._off_since[name] = self._clock.seconds()
+
+    def unread(self, name: str, reason: str) -> Observation:
+        """
+        What is known of a node that is not asked just now, for that reason.
+
+        It is as old as what was last heard of it, and not surer than that.
+        """
+        last, sure, now = self.last(name), self._sure.get(name), self._clock.seconds()
+        state = PowerState.ERROR if last.state is PowerState.ERROR else PowerState.UNKNOWN
+        was = f"; was {sure.state.value} {now - (sure.at or 0.0):.0f} s ago" if sure is not None else ""
+        return Observation(state, last.at, reason + was)
+
+    def withhold(self, name: str, reason: str) -> None:
+        """
+        It was not asked after all: tell those who wait, and keep what was known.
+        """
+        self._tell(name, self.unread(name, reason))
 
     def next(self, name: str) -> Deferred[Observation]:
         """
@@ -111,6 +129,11 @@ class Sightings:
             self._off_since[name] = self._clock.seconds()
         if now in _POWER:
             self._power[name] = now
+
+    def _keep(self, name: str, observation: Observation) -> None:
+        self._last[name] = observation
+        if observation.state in _POWER:
+            self._sure[name] = observation
 
     def _tell(self, name: str, observation: Observation) -> None:
         """

@@ -13,34 +13,30 @@ from itertools import count
 from typing import Any, TypeVar
 
 from attrs import define, field
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 
-from powercoord.errors import OperationCancelled, PowercoordError, PowerError
+from powercoord.errors import OperationCancelled, PowercoordError, PowerError, PowerParkedError
 from powercoord.interfaces import IPowerDriver
 from powercoord.model import Boot, CancelResult, Command, Node, PowerState
-from powercoord.registry.gates import Priority
+from powercoord.registry.breaker import Standing
+from powercoord.registry.gates import Priority, Slot
 from powercoord.registry.operation import Operation
 from powercoord.registry.starts_slot import StartSlot
-from powercoord.registry.surroundings import Surroundings
+from powercoord.registry.stoppable import Expired, Stoppable, Stopped
+from powercoord.registry.visit import Visit
 
 T = TypeVar("T")
 _LONGEST_PAUSE = 30.0
-
-
-class Stopped(Exception):
-    """
-    The action was cancelled, and this step has ended because of it.
-    """
-
-
-class Expired(Exception):
-    """
-    Nobody waits any longer, and nothing has been sent.
-    """
+_STANDINGS = {
+    Priority.OFF: Standing.OFF,
+    Priority.CHANGE: Standing.NEW,
+    Priority.QUERY: Standing.QUERY,
+    Priority.SWEEP: Standing.QUERY,
+}
 
 
 @define(eq=False)
-class Steps:
+class Steps(Stoppable):
     """
     One action's hands.
 
@@ -48,21 +44,21 @@ class Steps:
     :param overdue: whether it is too late to begin.
     """
 
-    _world: Surroundings
     _node: Node
     _priority: Priority
     _deadline: Callable[[], float]
     _overdue: Callable[[], bool]
     _what: str
     polling: bool = field(default=False, init=False)
-    _stopping: bool = field(default=False, init=False)
-    _waiting: Deferred[Any] | None = field(default=None, init=False)
     _queued: bool = field(default=False, init=False)
-    _nudge: Callable[[], None] | None = field(default=None, init=False)
     _operation: Operation[Any] | None = field(default=None, init=False)
     _sent: bool = field(default=False, init=False)
     _unanswered: bool = field(default=False, init=False)
     _persistent: bool = field(default=False, init=False)
+    standing: Standing = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.standing = _STANDINGS[self._priority]
 
     def take_up(self, *, sent: bool) -> None:
         """
@@ -72,6 +68,8 @@ class Steps:
         """
         self._sent = self._unanswered = sent
         self._persistent = True
+        if self.standing is Standing.NEW:
+            self.standing = Standing.RESUMED
 
     def stop(self) -> None:
         """
@@ -96,13 +94,6 @@ class Steps:
         """
         if self._queued and not self._sent and self._waiting is not None:
             self._waiting.cancel()
-
-    def nudge(self) -> None:
-        """
-        Look at the deadline again now, not after the current pause.
-        """
-        if self._nudge is not None:
-            self._nudge()
 
     def cancel_result(self, *, remained: bool) -> CancelResult:
         """
@@ -132,6 +123,9 @@ class Steps:
             driver = self._driver()
             limit = driver.worst_case(target.settings, None)
             state = await self._operate("read", limit, lambda op: driver.read(target, op))
+        except PowerParkedError as error:
+            self._world.sightings.withhold(self._node.name, str(error))
+            raise
         except PowercoordError as error:
             passing = isinstance(error, PowerError) and error.retryable
             seen = PowerState.UNKNOWN if passing else PowerState.ERROR
@@ -196,47 +190,12 @@ class Steps:
             self.polling = False
         return False
 
-    async def pause(self, seconds: float) -> None:
-        """
-        Do nothing for a while; `nudge` ends it early.
-        """
-        self.check()
-        over: Deferred[None] = Deferred(lambda _: None)
-        timer = self._world.clock.callLater(seconds, over.callback, None)
-
-        def end_early() -> None:
-            if timer.active():
-                timer.reset(0)
-
-        self._nudge = end_early
-        try:
-            await self._stoppable(over)
-        finally:
-            self._nudge = None
-            if timer.active():
-                timer.cancel()
-
-    async def pause_until(self, moment: float) -> None:
-        """
-        Do nothing until ``moment`` on the clock, if it is not past.
-        """
-        remaining = moment - self._world.clock.seconds()
-        if remaining > 0:
-            await self.pause(remaining)
-
     async def start_slot(self, acquire: Callable[[], Deferred[StartSlot]]) -> StartSlot:
         """
         Wait for this node's turn to start.
         """
         self._check_queue()
         return await self._queue(acquire())
-
-    def check(self) -> None:
-        """
-        Go on only if nobody stopped it.
-        """
-        if self._stopping:
-            raise Stopped
 
     def _driver(self) -> IPowerDriver:
         return self._world.driver(self._node.target.driver)
@@ -275,11 +234,19 @@ class Steps:
             try:
                 return await attempt()
             except PowerError as error:
-                if not error.retryable or self._deadline() - self._world.clock.seconds() <= pause:
+                if not self._worth_repeating(error, pause):
                     raise
             await self.pause(self._world.jitter(pause))
             pause = min(pause * 2, _LONGEST_PAUSE)
         return await attempt()
+
+    def _worth_repeating(self, error: PowerError, pause: float) -> bool:
+        """
+        Whether the reason may pass in time; that nothing was tried is one only after a restart.
+        """
+        if isinstance(error, PowerParkedError) and not (self._persistent and error.passing):
+            return False
+        return error.retryable and self._deadline() - self._world.clock.seconds() > pause
 
     async def _operate(
         self, name: str, limit: float, call: Callable[[Operation[T]], Coroutine[Any, Any, T]]
@@ -288,6 +255,30 @@ class Steps:
         One driver call under one endpoint slot, in the window of the fleet.
         """
         self._check_queue()
+        visit = Visit(self._world.clock, self._world.breakers, self._node, self.standing)
+        with visit:
+            place, slot = await self._places()
+            try:
+                with visit:
+                    return await self._begin(visit, name, limit, call)
+            except PowerParkedError:
+                slot.unused()
+                raise
+            finally:
+                slot.release()
+                place.release()
+
+    async def _begin(
+        self, visit: Visit, name: str, limit: float, call: Callable[[Operation[T]], Coroutine[Any, Any, T]]
+    ) -> T:
+        now = self._world.clock.seconds()
+        end = self._end(now, limit)
+        visit.begin(end, cut_short=end < now + limit)
+        if self.standing in (Standing.NEW, Standing.RESUMED):
+            self.standing = Standing.ON_ITS_WAY
+        return await self._talk(name, end, call)
+
+    async def _places(self) -> tuple[Slot, Slot]:
         place = await self._queue(self._world.window.acquire(self._priority))
         try:
             self._check_queue()
@@ -295,8 +286,11 @@ class Steps:
         except BaseException:
             place.release()
             raise
+        return place, slot
+
+    async def _talk(self, name: str, end: float, call: Callable[[Operation[T]], Coroutine[Any, Any, T]]) -> T:
         operation: Operation[T] = Operation(
-            self._world.clock, f"{self._what} {name}", self._end(limit), self._node.timing.cancel
+            self._world.clock, f"{self._what} {name}", end, self._node.timing.cancel
         )
         self._operation = operation
         try:
@@ -307,17 +301,15 @@ class Steps:
         finally:
             self._operation = None
             self._sent = self._sent or operation.sent
-            slot.release()
-            place.release()
 
-    def _end(self, limit: float) -> float:
+    def _end(self, now: float, limit: float) -> float:
         """
         When an operation that begins now must be over, if it can take ``limit``.
 
         One that begins after the deadline, to see what came of it all, gets
         its full time: with none it could only fail.
         """
-        now, deadline = self._world.clock.seconds(), self._deadline()
+        deadline = self._deadline()
         return now + limit if deadline <= now else min(now + limit, deadline)
 
     async def _queue(self, granted: Deferred[T]) -> T:
@@ -334,13 +326,3 @@ class Steps:
         self.check()
         if not self._sent and self._overdue():
             raise Expired
-
-    async def _stoppable(self, waiting: Deferred[T]) -> T:
-        self._waiting = waiting
-        try:
-            return await waiting
-        except CancelledError:
-            self.check()
-            raise Expired from None
-        finally:
-            self._waiting = None

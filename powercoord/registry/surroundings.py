@@ -16,6 +16,7 @@ from powercoord.entries import Entry
 from powercoord.errors import UnknownPowerType
 from powercoord.interfaces import IPowerDriver
 from powercoord.model import Node
+from powercoord.registry.breakers import Breakers
 from powercoord.registry.gates import EndpointGate
 from powercoord.registry.sightings import Sightings
 from powercoord.registry.starts import StartGate
@@ -40,6 +41,7 @@ class Surroundings:
     driver: Callable[[str], IPowerDriver]
     window: Window
     endpoints: EndpointGate
+    breakers: Breakers
     starts: StartGate
     sightings: Sightings
     jitter: Callable[[float], float]

@@ -57,6 +57,7 @@ class Wants:
     :param read: reads a node, as a query does.
     :param trouble: why nothing can be written just now, else None.
     :param forbidden: whether somebody forbids to turn a node on, or off.
+    :param parked: whether a node's endpoint is left alone just now.
     """
 
     clock: IReactorTime
@@ -71,6 +72,7 @@ class Wants:
     new_id: Callable[[], str]
     trouble: Callable[[], str | None]
     forbidden: Callable[[str, Goal], bool] = lambda _name, _goal: False
+    parked: Callable[[str], bool] = field(default=lambda _: False)
     _wanted: dict[str, Wanted] = field(factory=dict, init=False)
     _resolved: dict[str, str] = field(factory=dict, init=False)
     _to_judge: Alarms = field(init=False)
@@ -90,6 +92,7 @@ class Wants:
             submit=self.submit,
             new_id=self.new_id,
             trouble=self.trouble,
+            parked=self.parked,
             to_bring_back=self._to_bring_back,
         )
         self.pause()

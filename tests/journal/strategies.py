@@ -17,8 +17,10 @@ from powercoord.entries import (
     Followed,
     Held,
     Observed,
+    Parked,
     Released,
     Resolved,
+    Unparked,
 )
 from powercoord.holds import Hold
 from powercoord.model import (
@@ -43,6 +45,7 @@ from powercoord.model import (
     Verb,
     Wait,
 )
+from powercoord.parking import Cause
 
 NODES = st.sampled_from(["n1", "n2", "ä-[1]"])
 ACTIONS = st.sampled_from(["a1", "a2", "a3", "a4"])
@@ -105,6 +108,8 @@ ENTRIES: st.SearchStrategy[Entry] = st.one_of(
     st.builds(Resolved, TIMES, NODES, ACTIONS, TEXTS, TEXTS),
     st.builds(Held, TIMES, NODES, HOLDS, TEXTS),
     st.builds(Released, TIMES, NODES, HOLDERS, TEXTS),
+    st.builds(Parked, TIMES, NODES, TEXTS, st.sampled_from(Cause), TEXTS, TIMES),
+    st.builds(Unparked, TIMES, NODES, TEXTS, TEXTS, TEXTS),
 )
 APPENDS = st.lists(st.lists(ENTRIES, max_size=4), max_size=8)
 LIVES = st.lists(APPENDS, min_size=1, max_size=3)

@@ -20,6 +20,7 @@ from powercoord.entries import Accepted, Answered, Ended, Entered, Entry, Follow
 from powercoord.errors import JournalUnavailable, RequestRefused
 from powercoord.interfaces import ITicket
 from powercoord.model import Done, Goal, Limit, Node, Outcome, Phase, Request, Timing, Verb, Wait
+from powercoord.parking import ParkingRules
 from powercoord.registry import Limits, Registry, build_registry
 from powercoord.registry.lattice import goal
 from powercoord.testing.driver import FakeDriver, FakeMachine, FakeSettings
@@ -41,6 +42,7 @@ GROUPS = {"rack": Limit(1, settle=1.0), "row": Limit(2), "loose": Limit(None, se
 FLEET = Limit(3)
 ENDPOINT_LIMITS = {"fake": 1, "pair": 2}
 WINDOW = (2, 2)
+PARKING = ParkingRules(after=2, pause=2.0, longest=8.0, refused=30.0)
 
 
 # Where the registry keeps what it must give back.
@@ -131,7 +133,7 @@ class Rack:
             roster=FixedRoster({name: self.node(name) for name in PLACES}),
             drivers=self.drivers,
             journal=self.journal,
-            limits=Limits(fleet=FLEET, groups=GROUPS, endpoints=ENDPOINT_LIMITS),
+            limits=Limits(fleet=FLEET, groups=GROUPS, endpoints=ENDPOINT_LIMITS, parking=PARKING),
         )
         window = attrgetter("_world.window")(self.registry)
         window._size, window._spare = WINDOW  # noqa: SLF001 - so small that six nodes fill it
@@ -232,6 +234,13 @@ class Rack:
         """
         held = {path: attrgetter(path)(self.registry) for path in HELD}
         return [f"{path}: {value}" for path, value in held.items() if value]
+
+
+def neighbours(name: str) -> list[str]:
+    """
+    The nodes at the endpoint of one, for a fault of which all of them may be left alone; itself, too.
+    """
+    return [other for other, place in PLACES.items() if place[1] == PLACES[name][1]]
 
 
 def most_starting(entries: Sequence[Entry], member: Callable[[str], bool], settle: float) -> int:

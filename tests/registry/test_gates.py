@@ -6,6 +6,7 @@ The queue before an endpoint: who goes first, who waits, and that no place is lo
 from __future__ import annotations
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from powercoord.model import Target
@@ -22,7 +23,8 @@ class EndpointTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        self.gate = EndpointGate({"pair": 2})
+        self.clock = Clock()
+        self.gate = EndpointGate(self.clock, {"pair": 2})
         self.order: list[str] = []
 
     def ask(self, name: str, priority: Priority = Priority.CHANGE, driver: str = "fake") -> Deferred[Slot]:
@@ -46,10 +48,10 @@ class EndpointTests(SynchronousTestCase):
         A limit that is raised lets in those who wait; a lower one takes nobody's place away.
         """
         self.granted = [self.ask(name) for name in ("a", "b", "c")]
-        self.gate.limit({"fake": 2})
+        self.gate.limit({"fake": 2}, {})
         self.assertEqual(["a", "b"], self.order)
 
-        self.gate.limit({})
+        self.gate.limit({}, {})
         self.successResultOf(self.granted[0]).release()
         self.assertEqual(["a", "b"], self.order)
         self.successResultOf(self.granted[1]).release()

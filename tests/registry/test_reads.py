@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from powercoord.errors import ConfigError, NoSuchNode
 from powercoord.interfaces import IOperation
 from powercoord.model import Command, Done, Observation, PowerState, Target, Verb
+from powercoord.parking import ParkingRules
 from powercoord.testing.driver import FakeDriver, FakeSettings, Fault
 from tests.registry.world import World, quick
 
@@ -138,6 +139,7 @@ class QueryTests(SynchronousTestCase):
             (Fault.QUITTER, PowerState.UNKNOWN, "n1 read: the driver gave up unasked"),
             (Fault.DEAF, PowerState.UNKNOWN, "n1 read: no end within the operation's time"),
         ):
+            self.world.registry.unpark("n1", "test")
             self.world.machine().read_faults = [fault]
             asked = self.query()
             self.world.turn(13)
@@ -204,6 +206,7 @@ class QueryTests(SynchronousTestCase):
         A query that waits long for its endpoint gets its full time when its turn comes.
         """
         world = World(count=120, timing=quick(), shared_endpoint=True)
+        world.registry.breakers.rules = ParkingRules(after=1000)
         for name in world.names():
             world.machine(name).read_faults = [Fault.LOST_ANSWER]
         world.machine("n120").read_faults = []

@@ -30,6 +30,7 @@ from tests.registry.rack import (
     Rack,
     glide,
     most_starting,
+    neighbours,
     unbalanced,
     wants,
 )
@@ -185,12 +186,12 @@ class RegistryMachine(RuleBasedStateMachine):
 
     @rule(node=NODES, faults=st.lists(st.sampled_from(Fault), min_size=1, max_size=4))
     def spoil_commands(self, node: str, faults: list[Fault]) -> None:
-        self.rack.taint(node)
+        self.rack.taint(*neighbours(node))
         self.rack.machine(node).faults.extend(faults)
 
     @rule(node=NODES, faults=st.lists(st.sampled_from(Fault), min_size=1, max_size=4))
     def spoil_reads(self, node: str, faults: list[Fault]) -> None:
-        self.rack.taint(node)
+        self.rack.taint(*neighbours(node))
         self.rack.machine(node).read_faults.extend(faults)
 
     @rule(node=NODES, seconds=st.sampled_from([0.0, 0.3, 2.0, 6.0]))
