@@ -55,10 +55,9 @@ class PowerState(Enum):
     """
     What is known of a node's power.
 
-    ``UNKNOWN``: a read failed or answered nothing usable.  ``ERROR``: reads
-    keep failing for a reason that time will not mend.  ``NEVER_CHECKED`` and
-    ``UNCONFIGURED`` say why nothing is known yet.  A driver's read returns
-    ``ON`` or ``OFF`` and raises for everything else.
+    ``UNKNOWN``: a read failed or answered nothing usable.  ``ERROR``: reads keep failing for a reason that
+    time will not mend.  ``NEVER_CHECKED`` and ``UNCONFIGURED`` say why nothing is known yet.  A driver's read
+    returns ``ON`` or ``OFF`` and raises for everything else.
     """
 
     ON = "on"
@@ -152,18 +151,14 @@ class Timing:
     :param action: from acceptance to the end of any verb but soft-off.
     :param soft: how long an operating system may take before it is forced off.
     :param force: what a forced off may take after that.
-    :param poll: the first pause between two reads while waiting to see a
-        state; it grows by half each time up to ``poll_longest``.
-    :param settle: after a cancelled change, how long an off waits before it
-        looks again for a late on.
+    :param poll: the first pause between two reads while waiting to see a state; it grows by half each time
+        up to ``poll_longest``.
+    :param settle: after a cancelled change, how long an off waits before it looks again for a late on.
     :param minimum_off: between seen going off and on again.
-    :param cancel: how long a cancelled operation may take to become quiet
-        before its channel is torn down.
-    :param retries: how often an operation that failed for a passing reason is
-        tried again within the deadline.
+    :param cancel: how long a cancelled operation may take to become quiet before its channel is torn down.
+    :param retries: how often what failed for a passing reason is tried again within the deadline.
     :param retry_pause: before the first retry; doubles each time.
-    :param sweep: how old what is known may become; 0: however old; None: as
-        everywhere.
+    :param sweep: how old what is known may become; 0: however old; None: as everywhere.
     """
 
     action: float = 180.0
