@@ -5,6 +5,7 @@ Many who wait for one value.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from attrs import define, field
@@ -19,8 +20,11 @@ class Audience(Generic[T]):
     Those who wait for one value, each with a Deferred of their own.
 
     Whoever is told may in turn join, leave, or make others leave.
+
+    :param deserted: called when the last who waited has left.
     """
 
+    _deserted: Callable[[Audience[T]], None] | None = None
     _waiting: dict[Deferred[T], None] = field(factory=dict, init=False)
 
     def __bool__(self) -> bool:
@@ -48,3 +52,5 @@ class Audience(Generic[T]):
 
     def _leave(self, deferred: Deferred[T]) -> None:
         self._waiting.pop(deferred, None)
+        if self._deserted is not None and not self._waiting:
+            self._deserted(self)

@@ -50,8 +50,9 @@ class Ends:
             await self._write(entries)
         except JournalUnavailable as error:
             _log.error("an end is not durable yet: {error}", error=error)
-            self._owed.extend(entries)
-            self._try_later()
+            if not self._stopped:
+                self._owed.extend(entries)
+                self._try_later()
             return error
         return None
 
@@ -79,7 +80,7 @@ class Ends:
         try:
             await self._write(owed)
         except JournalUnavailable:
-            self._owed = owed + self._owed
+            self._owed = [] if self._stopped else owed + self._owed
             self._pause = min(self._pause * 2, _LONGEST_PAUSE)
         else:
             self._pause = _FIRST_PAUSE

@@ -6,6 +6,7 @@ What was last seen of each node, and who wants to know the next time.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from math import inf
 
 from attrs import define, field
@@ -100,7 +101,10 @@ class Sightings:
         """
         Fires with the next observation of a node; a new Deferred each time.
         """
-        return self._curious.setdefault(name, Audience()).join()
+        curious = self._curious.get(name)
+        if curious is None:
+            curious = self._curious[name] = Audience(partial(self._deserted, name))
+        return curious.join()
 
     def awaited(self, name: str) -> bool:
         """
@@ -134,6 +138,10 @@ class Sightings:
         self._last[name] = observation
         if observation.state in _POWER:
             self._sure[name] = observation
+
+    def _deserted(self, name: str, audience: Audience[Observation]) -> None:
+        if self._curious.get(name) is audience:
+            del self._curious[name]
 
     def _tell(self, name: str, observation: Observation) -> None:
         """

@@ -28,6 +28,10 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 ADDRESSES = {"n1": "bmc1", "n2": "bmc2", "n3": "host", "n4": "host"}
 FLEET = Limit(2)
 
+# Nobody tidies up what a killed process held. The garbage collector would: it closes coroutines, and they
+# would give back places that others wait for.
+GRAVES: list[Registry] = []
+
 
 @define(eq=False)
 class Death:
@@ -218,6 +222,7 @@ class Site:
             journal=self.journal,
             limits=Limits(fleet=FLEET),
         )
+        GRAVES.append(self.registry)
         self.registry.recover(project(self.entries))
         for request_id in [each for each in self.asked if each not in self.heard]:
             if not self.death.dead:
