@@ -27,6 +27,9 @@ from powercoord.registry.visit import Visit
 
 T = TypeVar("T")
 _LONGEST_PAUSE = 30.0
+
+# Less is no time: a clock may be too coarse to tell that it has passed.
+_INSTANT = 0.001
 _STANDINGS = {
     Priority.OFF: Standing.OFF,
     Priority.CHANGE: Standing.NEW,
@@ -176,8 +179,8 @@ class Steps(Stoppable):
         timing = self._node.timing
         pause, looked = timing.poll, False
         try:
-            while (remaining := limit() - self._world.clock.seconds()) > 0 or not looked:
-                self.polling = not looked or remaining > timing.poll
+            while (remaining := limit() - self._world.clock.seconds()) > _INSTANT or not looked:
+                self.polling = not looked or remaining > timing.poll + _INSTANT
                 if not self.polling:
                     await self.pause(remaining)
                     continue
