@@ -28,6 +28,9 @@ from tests.test_agent import PaperLifecycle
 
 INTER = 100
 
+# Seconds for which an agent check waits for its answer, where nothing else is said (timeout connect of 2 s).
+HAPROXY_WAITS = 2.0
+
 
 class AgentCase(TestCase):
     timeout = 60
@@ -287,11 +290,11 @@ class AbuseTests(AgentCase):
 
     async def assertHonest(self, port: int) -> None:
         """
-        Fail unless an honest one has its answer at once.
+        Fail unless an honest one has its answer, while HAProxy would still wait for it.
         """
         line, took = await deferToThread(ask, port)
         self.assertEqual(b"up ready 100%\n", line)
-        self.assertLess(took, 0.1)
+        self.assertLess(took, HAPROXY_WAITS)
 
     async def test_garbage(self) -> None:
         """
