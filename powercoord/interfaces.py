@@ -152,6 +152,21 @@ class IPowerDriver(Interface):
         """
 
 
+class IPowerHints(Interface):
+    """
+    What a driver may provide beside `IPowerDriver`: its BMCs tell by themselves.
+    """
+
+    def watch(target: Target, hint: Callable[[], None]) -> Callable[[], None]:
+        """
+        Call ``hint`` whenever the power of a node may have changed, until the result is called.
+
+        Opens nothing: it speaks on what reads and commands have opened.  A hint
+        is never taken for an answer but for a reason to read now, so it may
+        come too often, or not at all; it comes from the reactor and never raises.
+        """
+
+
 class IDriverFactory(Interface):
     """
     What an entry point of the group ``powercoord.drivers`` names.
