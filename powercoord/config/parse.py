@@ -128,6 +128,14 @@ def _not_toml(message: str, file: str, text: str) -> Mistake:
     return Mistake(file, int(place[1]), "", f"not TOML: {reason}", int(place[2]))
 
 
+def _said(tables: Mapping[str, DriverTable], key: str) -> Mapping[str, Any]:
+    """
+    What the tables of drivers say under one key, those that say anything.
+    """
+    said = {name: getattr(table, key) for name, table in tables.items()}
+    return {name: value for name, value in said.items() if value is not None}
+
+
 @frozen
 class _Reader:
     """
@@ -150,16 +158,13 @@ class _Reader:
         server = self.server()
         region = self._with_secret("region", Region)
         check_region(region, self.findings)
-        driver_tables, defaults = self._drivers()
+        tables, defaults = self._drivers()
         groups = self._groups()
-        layer = Layer(("timing",), self._plain("timing", TimingTable))
-        layers = {
-            name: Layer(("drivers", name, "timing"), table.timing) for name, table in driver_tables.items()
-        }
         fleet = self._plain("fleet", FleetTable)
-        drivers_watts = {n: table.start_watts for n, table in driver_tables.items() if table.start_watts}
-        watts = Watts(fleet, groups, drivers_watts, self.findings)
         endpoints = self._plain("endpoints", EndpointsTable)
+        layer = Layer(("timing",), self._plain("timing", TimingTable))
+        layers = {name: Layer(("drivers", name, "timing"), table.timing) for name, table in tables.items()}
+        watts = Watts(fleet, groups, _said(tables, "start_watts"), self.findings)
         reader = NodesReader(
             self.kinds,
             self.broken,
@@ -185,14 +190,8 @@ class _Reader:
             endpoint_limit=endpoints.limit,
             endpoint_gap=endpoints.gap,
             parking=self._parking(endpoints),
-            endpoint_gaps={
-                name: table.endpoint_gap
-                for name, table in driver_tables.items()
-                if table.endpoint_gap is not None
-            },
-            endpoint_limits={
-                name: table.endpoint_limit for name, table in driver_tables.items() if table.endpoint_limit
-            },
+            endpoint_gaps=_said(tables, "endpoint_gap"),
+            endpoint_limits=_said(tables, "endpoint_limit"),
             timing=combine([layer]),
             defaults={
                 name: Defaults(

@@ -28,9 +28,6 @@ from tests.test_agent import PaperLifecycle
 
 INTER = 100
 
-# Seconds for which an agent check waits for its answer, where nothing else is said (timeout connect of 2 s).
-HAPROXY_WAITS = 2.0
-
 
 class AgentCase(TestCase):
     timeout = 60
@@ -266,15 +263,14 @@ class Rude:
         self.socket.close()
 
 
-def ask(port: int) -> tuple[bytes, float]:
+def ask(port: int) -> bytes:
     """
-    What an honest one is told, and after how long.
+    What an honest one is told.
     """
-    begin = monotonic()
     rude = Rude(port)
     line = rude.heard()
     rude.socket.close()
-    return line, monotonic() - begin
+    return line
 
 
 def open_files() -> int:
@@ -288,13 +284,14 @@ class AbuseTests(AgentCase):
 
     LIMITS = AgentLimits(patience=0.5)
 
+    # With these, who had to wait for somebody else to be parted from would never be told.
+    ENDLESS = AgentLimits(patience=3_600.0)
+
     async def assertHonest(self, port: int) -> None:
         """
-        Fail unless an honest one has its answer, while HAProxy would still wait for it.
+        Fail unless an honest one has its answer.
         """
-        line, took = await deferToThread(ask, port)
-        self.assertEqual(b"up ready 100%\n", line)
-        self.assertLess(took, HAPROXY_WAITS)
+        self.assertEqual(b"up ready 100%\n", await deferToThread(ask, port))
 
     async def test_garbage(self) -> None:
         """
@@ -336,19 +333,18 @@ class AbuseTests(AgentCase):
         """
         A thousand who connect and do nothing do not keep an honest one from its answer, nor cost files.
         """
-        port = await self.listen(limits=self.LIMITS)
+        port = await self.listen(limits=self.ENDLESS)
         await self.assertHonest(port)
         before, most, crowd = open_files(), 0, []
         for _ in range(20):
             crowd += await deferToThread(lambda: [Rude(port) for _ in range(50)])
             await self.assertHonest(port)
             most = max(most, open_files() - before - len(crowd))
-        self.assertLessEqual(most, self.LIMITS.connections + 10)
+        self.assertLessEqual(most, self.ENDLESS.connections + 10)
         for rude in crowd:
             rude.socket.close()
-        await self.pause(0.7)
-
-        self.assertLessEqual(open_files(), before)
+        while open_files() > before:
+            await self.pause(0.05)
         await self.assertHonest(port)
 
     async def test_half_open(self) -> None:
@@ -388,4 +384,4 @@ class AbuseTests(AgentCase):
         asking = deferToThread(ask, port)
         self.lifecycle.start_drain("", "", Source.COMMAND)
 
-        self.assertEqual(b"drain up 100%\n", (await asking)[0])
+        self.assertEqual(b"drain up 100%\n", await asking)
