@@ -20,16 +20,15 @@ from powercoord.interfaces import IPowerDriver
 from powercoord.model import Boot, CancelResult, Command, Node, PowerState
 from powercoord.registry.breaker import Standing
 from powercoord.registry.gates import Priority, Slot
+from powercoord.registry.hints import watch
 from powercoord.registry.operation import Operation
+from powercoord.registry.polling import Poll
 from powercoord.registry.starts_slot import StartSlot
 from powercoord.registry.stoppable import Expired, Stoppable, Stopped
 from powercoord.registry.visit import Visit
 
 T = TypeVar("T")
 _LONGEST_PAUSE = 30.0
-
-# Less is no time: a clock may be too coarse to tell that it has passed.
-_INSTANT = 0.001
 _STANDINGS = {
     Priority.OFF: Standing.OFF,
     Priority.CHANGE: Standing.NEW,
@@ -52,16 +51,17 @@ class Steps(Stoppable):
     _deadline: Callable[[], float]
     _overdue: Callable[[], bool]
     _what: str
-    polling: bool = field(default=False, init=False)
     _queued: bool = field(default=False, init=False)
     _operation: Operation[Any] | None = field(default=None, init=False)
     _sent: bool = field(default=False, init=False)
     _unanswered: bool = field(default=False, init=False)
     _persistent: bool = field(default=False, init=False)
+    _poll: Poll = field(init=False)
     standing: Standing = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.standing = _STANDINGS[self._priority]
+        self._poll = Poll(self._world.clock, self._node.timing, self._glance, self)
 
     def take_up(self, *, sent: bool) -> None:
         """
@@ -107,6 +107,13 @@ class Steps(Stoppable):
         if self._unanswered:
             return CancelResult.UNKNOWN
         return CancelResult.STOPPED if remained else CancelResult.TOO_LATE
+
+    @property
+    def polling(self) -> bool:
+        """
+        Whether it looks again and again, and will look once more before the limit.
+        """
+        return self._poll.under_way
 
     @property
     def sent(self) -> bool:
@@ -171,27 +178,12 @@ class Steps(Stoppable):
     async def until(self, wanted: PowerState, limit: Callable[[], float]) -> bool:
         """
         Read until the state is seen; False at ``limit``.
-
-        There is always one look.  The last is a ``poll`` ahead of the limit:
-        one at the limit would have no time left.  A read that fails for a
-        passing reason is only a read less.
         """
-        timing = self._node.timing
-        pause, looked = timing.poll, False
+        stop_watching = watch(self._driver(), self._node.target, self._poll.hint)
         try:
-            while (remaining := limit() - self._world.clock.seconds()) > _INSTANT or not looked:
-                self.polling = not looked or remaining > timing.poll + _INSTANT
-                if not self.polling:
-                    await self.pause(remaining)
-                    continue
-                await self.pause(min(pause, max(0.0, remaining - timing.poll)))
-                if await self._glance() is wanted:
-                    return True
-                looked = True
-                pause = min(pause * 1.5, timing.poll_longest)
+            return await self._poll.until(wanted, limit)
         finally:
-            self.polling = False
-        return False
+            stop_watching()
 
     async def start_slot(self, acquire: Callable[[], Deferred[StartSlot]]) -> StartSlot:
         """

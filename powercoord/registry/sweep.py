@@ -15,10 +15,10 @@ from math import inf
 from attrs import define, field
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from powercoord.entries import Accepted, Ended, Entry
 from powercoord.model import Node
+from powercoord.registry.hints import Watched
 from powercoord.registry.reads import Reads
 from powercoord.registry.surroundings import Surroundings
 from powercoord.registry.sweep_crowd import YOUNG, Crowd
@@ -29,14 +29,8 @@ _log = Logger(namespace="powercoord.registry")
 
 _SLICE = 50
 _CATCH_UP = 0.05
+# Why a node that is due may not be read.
 SKIPS = BUSY, RESTING, READ = "busy", "resting", "being-read"
-"""
-Why a node that is due may not be read.
-"""
-
-
-def _never(_: Node) -> float | None:
-    return None
 
 
 @define(eq=False)
@@ -61,12 +55,13 @@ class Sweep:
     _names: Callable[[], Iterable[str]]
     _find: Callable[[str], Node | None]
     _busy: Callable[[str], bool]
-    resting: Callable[[Node], float | None] = _never
+    resting: Callable[[Node], float | None] = lambda _: None
     read: int = field(default=0, init=False)
     skipped: Counter[str] = field(factory=Counter, init=False)
     _settings: Sweeping = field(factory=Sweeping, init=False)
     _places: Places = field(factory=Places, init=False)
     _crowd: Crowd = field(init=False)
+    _watched: Watched = field(init=False)
     _next: float = field(default=-inf, init=False)
     _timer: IDelayedCall | None = field(default=None, init=False)
     _running: bool = field(default=False, init=False)
@@ -75,6 +70,7 @@ class Sweep:
 
     def __attrs_post_init__(self) -> None:
         self._crowd = Crowd(self._world.clock, self._settings.concurrency)
+        self._watched = Watched(self._world.driver, self._look_now)
 
     def configure(self, settings: Sweeping) -> None:
         """
@@ -109,6 +105,7 @@ class Sweep:
         """
         self._stopped = True
         self.pause()
+        self._watched.leave_all()
 
     def changed(self, name: str) -> None:
         """
@@ -131,6 +128,15 @@ class Sweep:
             self._consider(place)
             self._places.retime(place, self._fast(place.slow), place.slow)
             self._put(place, self._later(place.pause))
+
+    def _look_now(self, name: str) -> None:
+        """
+        A BMC tells by itself that a node's power may have changed: read it as soon as the pace allows.
+        """
+        place = self._places.get(name)
+        if place is not None:
+            self._consider(place)
+            self._put(place, self._world.clock.seconds())
 
     def published(self, last: int, entries: Sequence[Entry]) -> None:
         """
@@ -159,17 +165,23 @@ class Sweep:
         there = dict.fromkeys(self._names())
         for place in list(self._places):
             if place.node.name not in there:
-                self._places.drop(place.node.name)
+                self._drop(place.node.name)
         for name in there:
             node = self._find(name)
             if node is not None:
                 self._know(node)
 
+    def _drop(self, name: str) -> None:
+        self._places.drop(name)
+        self._watched.leave(name)
+
     def _know(self, node: Node) -> None:
         place, slow = self._places.get(node.name), self._slow(node)
         if not slow:
-            self._places.drop(node.name)
-        elif place is None:
+            self._drop(node.name)
+            return
+        self._watched.follow(node)
+        if place is None:
             self._enter(node, slow)
         else:
             self._keep(place, node, slow)
@@ -254,7 +266,7 @@ class Sweep:
         name = place.node.name
         node = self._find(name)
         if node is None:
-            self._places.drop(name)
+            self._drop(name)
         elif not self._consider(place) or (place.due is not None and place.due <= now):
             place.due = None
             self._read_unless(place, node, now)
@@ -324,7 +336,3 @@ class Sweep:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-def _log_fault(failure: Failure, name: str) -> None:
-    _log.failure("fault after reading {node}", failure, node=name)
