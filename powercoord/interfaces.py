@@ -46,11 +46,15 @@ class Capabilities:
 
     A command that is missing here is never asked for: a soft-off goes
     straight to hard, a reset is refused.
+
+    :param at_once: how many operations one endpoint takes at once, where the
+        configuration says nothing else.
     """
 
     commands: frozenset[Command]
     boot_devices: frozenset[BootDevice] = frozenset()
     queryable: bool = True
+    at_once: int = 1
 
 
 class IOperation(Interface):

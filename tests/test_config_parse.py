@@ -143,6 +143,22 @@ class ValuesTests(SynchronousTestCase):
         parking = ParkingRules(after=4, pause=20.0, longest=300.0, refused=3600.0)
         self.assertEqual(parking, found.parking)
 
+    def test_what_is_good_for_a_kind(self) -> None:
+        """
+        An endpoint takes as many operations at once as its driver says, unless the configuration does.
+        """
+        crowd = PaperDriver()
+        crowd.capabilities = Capabilities(frozenset(Command), at_once=5)
+        for text, expected in (
+            ("", (5, 1)),
+            ("[endpoints]\nlimit = 3", (3, 3)),
+            ("[drivers.paper]\nendpoint_limit = 1", (1, 1)),
+            ("[endpoints]\nlimit = 3\n[drivers.paper]\nendpoint_limit = 9", (9, 3)),
+        ):
+            found = read(text, driver=crowd).value()
+            told = found.endpoint_limit_of("paper"), found.endpoint_limit_of("other")
+            self.assertEqual(expected, told, text)
+
     def test_pauses_of_parking(self) -> None:
         """
         Pauses that could not grow are a mistake, and so is none at all.

@@ -187,11 +187,11 @@ class _Reader:
             nodes=nodes,
             groups={name: limit_of(table) for name, table in groups.items()},
             fleet=limit_of(fleet),
-            endpoint_limit=endpoints.limit,
+            endpoint_limit=endpoints.limit or 1,
             endpoint_gap=endpoints.gap,
             parking=self._parking(endpoints),
             endpoint_gaps=_said(tables, "endpoint_gap"),
-            endpoint_limits=_said(tables, "endpoint_limit"),
+            endpoint_limits={**self._usual(endpoints), **_said(tables, "endpoint_limit")},
             timing=combine([layer]),
             defaults={
                 name: Defaults(
@@ -227,6 +227,15 @@ class _Reader:
             secret = resolve(table["secret"], (name, "secret"), True, self.around, self.findings)
             table["secret"] = "" if secret is None else secret
         return self.findings.take(table, kind, (name,)) or kind()
+
+    def _usual(self, table: EndpointsTable) -> Mapping[str, int]:
+        """
+        How many operations endpoints of each kind take at once, unless one number is said for all.
+        """
+        if table.limit is not None:
+            return {}
+        usual = {name: kind.driver.capabilities.at_once for name, kind in self.kinds.items()}
+        return {name: number for name, number in usual.items() if number != 1}
 
     def _parking(self, table: EndpointsTable) -> ParkingRules:
         if table.park_longest < table.park_pause:

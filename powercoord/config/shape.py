@@ -190,7 +190,10 @@ class EndpointsTable:
     Limits for each BMC, hypervisor or outlet bar.
     """
 
-    limit: Count = key("How many operations may be on the wire to one endpoint at once.", default=Count(1))
+    limit: Count | None = key(
+        "How many operations may be on the wire to one endpoint at once; else what suits its kind, mostly 1.",
+        default=None,
+    )
     gap: Seconds = key(
         "How long an endpoint is left in peace between two operations, reads and changes alike.",
         default=Seconds(0.0),
