@@ -50,14 +50,11 @@ demo: $(VENV)/run.stamp ## power on a hundred simulated machines through a real 
 
 .PHONY: test checks quiet-checks
 test: venv peers ## everything that must hold before a change lands
-	@rm -rf $(RESULTS) && mkdir -p $(RESULTS)
-	@echo "the tests with real peers first; all else runs beside them, and is told after them"
-	@$(MAKE) --no-print-directory --keep-going quiet-checks > $(RESULTS)/quiet.log 2>&1 & beside=$$!; \
-	trap 'kill $$beside; exit 130' INT TERM; \
-	status=0; $(MAKE) --no-print-directory functional || status=$$?; \
-	wait $$beside || status=$$?; \
-	cat $(RESULTS)/quiet.log; \
-	$(BIN)/python scripts/tally.py $(RESULTS) unit functional fixtures && exit $$status
+	@rm -rf $(RESULTS)
+	@echo "half of the tests with real peers first; all else runs beside them, and is told after them"
+	@make='$(MAKE) --no-print-directory --keep-going'; status=0; \
+	scripts/side_by_side "$$make functional-1" "$$make functional-2" "$$make quiet-checks" || status=$$?; \
+	$(BIN)/python scripts/tally.py $(RESULTS) unit functional-1 functional-2 fixtures && exit $$status
 
 checks: quiet-checks functional
 
@@ -83,7 +80,7 @@ format: venv ## format the code, and mend what ruff can mend safely
 docs: venv ## the documentation, in build/docs
 	@$(BIN)/python -m sphinx --fail-on-warning --nitpicky --keep-going --quiet -d build/doctrees docs build/docs
 
-.PHONY: unit functional long
+.PHONY: unit functional functional-1 functional-2 long
 unit: venv ## tests on a virtual clock, with branch coverage
 	@mkdir -p $(RESULTS)
 	@status=0; \
@@ -91,10 +88,16 @@ unit: venv ## tests on a virtual clock, with branch coverage
 	$(BIN)/coverage report || status=1; \
 	exit $$status
 
-functional: venv ## tests with real sockets and peers
+functional: functional-1 functional-2 ## tests with real sockets and peers
+
+functional-1: venv
+	@mkdir -p $(RESULTS)
+	@$(BIN)/python scripts/run_trial.py --result $(RESULTS)/functional-1.json --part 1/2 tests.functional
+
+functional-2: venv
 	@mkdir -p $(RESULTS)
 	@status=0; \
-	$(BIN)/python scripts/run_trial.py --result $(RESULTS)/functional.json tests.functional || status=1; \
+	$(BIN)/python scripts/run_trial.py --result $(RESULTS)/functional-2.json --part 2/2 tests.functional || status=1; \
 	$(BIN)/python scripts/run_pytest.py --result $(RESULTS)/fixtures.json tests/functional || status=1; \
 	exit $$status
 

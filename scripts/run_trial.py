@@ -41,6 +41,16 @@ def counts(result: TreeReporter) -> Counts:
     return Counts(result.successes, failed, tuple(skips))
 
 
+def share(found: list[Any], part: str) -> list[Any]:
+    """
+    The tests of one part of several, ``1/2`` being the first half; a module's tests stay together.
+    """
+    number, _, parts = part.partition("/")
+    modules = sorted({type(case).__module__ for case in found})
+    mine = set(modules[int(number) - 1 :: int(parts)])
+    return [case for case in found if type(case).__module__ in mine]
+
+
 def main() -> int:
     """
     Run the tests below the given names; the status says whether there were any and none failed.
@@ -48,6 +58,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--result", type=Path, required=True, help="where to keep the counts, as JSON")
     parser.add_argument("--without", default="", help="leave out the tests below this name")
+    parser.add_argument("--part", default="1/1", help="which part of the modules, as 1/2; default all")
     parser.add_argument("--limit", type=float, default=900, help="seconds after which it hangs, and is ended")
     parser.add_argument("names", nargs="+")
     options = parser.parse_args()
@@ -58,8 +69,10 @@ def main() -> int:
     sys.path.insert(0, str(ROOT))
     found = TestLoader().loadByNames(options.names, recurse=True)
     without = options.without
-    wanted = TestSuite(case for case in cases(found) if not without or not case.id().startswith(without))
-    ended = counts(cast("TreeReporter", TrialRunner(TreeReporter).run(wanted)))
+    wanted = [case for case in cases(found) if not without or not case.id().startswith(without)]
+    ended = counts(
+        cast("TreeReporter", TrialRunner(TreeReporter).run(TestSuite(share(wanted, options.part))))
+    )
     ended.write(result_file)
     if ended.empty:
         print(f"no tests below {' '.join(options.names)}", file=sys.stderr)
