@@ -127,7 +127,7 @@ class SignalledCase(TestCase):
     A fleet of slow machines, a ``twistd``, and a client of it.
     """
 
-    timeout = 30
+    timeout = 120
     settle = 0.0
 
     def setUp(self) -> None:
@@ -254,7 +254,7 @@ class SignalledCase(TestCase):
         """
         How all have ended; soon.
         """
-        return gatherResults(outcomes).addTimeout(15, reactor)
+        return gatherResults(outcomes).addTimeout(90, reactor)
 
     def commanded(self, name: str) -> list[str]:
         """

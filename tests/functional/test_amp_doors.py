@@ -32,7 +32,7 @@ from tests.functional.amp_coordinator import RealCoordinator
 
 
 class DoorCase(TestCase):
-    timeout = 30
+    timeout = 120
 
     async def start(self, **options: Any) -> RealCoordinator:
         it = RealCoordinator(reactor, **options)

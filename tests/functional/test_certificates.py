@@ -72,7 +72,7 @@ def peer(connection: ssl.SSLSocket) -> str:
 
 
 class CertificateTests(TestCase):
-    timeout = 30
+    timeout = 120
 
     def setUp(self) -> None:
         self.folder = Path(self.mktemp())

@@ -188,7 +188,7 @@ class PowerTests(CommandLineCase):
         """
         Ctrl-C ends the waiting and not the action; cancel says so too.
         """
-        self.fleet.behave(0, Behaviour(on_after=4.0))
+        self.fleet.behave(0, Behaviour(on_after=60.0))
         self.start_coordinator()
         waiting = subprocess.Popen(
             [*PROGRAM, "--config", str(self.config), "on", "n01"],

@@ -46,7 +46,7 @@ class DeadBmcTests(TestCase):
     Dead BMCs behind the registry and the native driver.
     """
 
-    timeout = 30
+    timeout = 120
 
     def setUp(self) -> None:
         self.fleet = SimulatedFleet(reactor, LIVING, base="127.50.90.1", port=0, each=True)

@@ -30,7 +30,7 @@ INTER = 100
 
 
 class AgentCase(TestCase):
-    timeout = 60
+    timeout = 120
 
     async def listen(self, **options: Any) -> int:
         """

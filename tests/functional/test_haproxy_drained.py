@@ -21,7 +21,7 @@ class DrainedTests(TestCase):
     A drain as somebody sees it who asks a coordinator's agent check, and nothing else.
     """
 
-    timeout = 60
+    timeout = 120
 
     async def start(self) -> None:
         self.rack = Rack(reactor=reactor, base=BASE, fleet=623, count=1)

@@ -40,7 +40,7 @@ class DriverCase(TestCase):
     A driver of its own for each test, closed at its end; trial sees whether it leaves anything behind.
     """
 
-    timeout = 60
+    timeout = 120
 
     def setUp(self) -> None:
         self.driver: IpmiDriver = driver(reactor)
@@ -147,7 +147,7 @@ class IpmiSimTests(DriverCase):
         error = await self.error(self.command(self.targets[5], Command.ON))
         self.assertIsInstance(error, PowerRefusedError)
         self.assertIn("unspecified error (completion code 0xff)", str(error))
-        self.assertLess(reactor.seconds() - before, 1)
+        self.assertLess(reactor.seconds() - before, 4)
         await self.command(self.targets[6], Command.ON)
 
     async def test_wrong_login(self) -> None:

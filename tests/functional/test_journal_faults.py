@@ -26,7 +26,7 @@ class JournalCase(TestCase):
     A folder, and journals in it.
     """
 
-    timeout = 60
+    timeout = 120
 
     def setUp(self) -> None:
         self.folder = Path(self.mktemp()).absolute()

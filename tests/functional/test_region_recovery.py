@@ -25,7 +25,7 @@ ON = Done(How.COMMANDED, PowerState.ON)
 
 
 class RegionCase(SignalledCase):
-    timeout = 60
+    timeout = 120
 
     async def kill(self) -> None:
         """

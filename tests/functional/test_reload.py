@@ -20,7 +20,7 @@ class ReloadTests(SignalledCase):
     Nodes that come, go and change.
     """
 
-    timeout = 30
+    timeout = 120
 
     @property
     def config(self) -> Path:

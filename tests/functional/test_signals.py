@@ -28,7 +28,7 @@ class GracefulTests(SignalledCase):
         took = await self.ended(twistd, since)
 
         self.assertEqual((0, None), (twistd.code, twistd.signal), twistd.text)
-        self.assertTrue(1 < took < 4, took)
+        self.assertTrue(1 < took < 20, took)
         self.assertIn("all actions had ended; exit code 0", twistd.text)
         self.assertNotIn("Traceback", twistd.text)
         self.assertFalse(self.pidfile.exists())
@@ -44,7 +44,7 @@ class GracefulTests(SignalledCase):
         took = await self.ended(twistd, self.send(TERM))
 
         self.assertEqual(75, twistd.code, twistd.text)
-        self.assertTrue(0.9 < took < 2.5, took)
+        self.assertTrue(0.9 < took < 15, took)
         self.assertIn("stopped at the deadline of 1 s: 2 actions interrupted", twistd.text)
 
     async def test_no_grace(self) -> None:
@@ -57,7 +57,7 @@ class GracefulTests(SignalledCase):
         took = await self.ended(twistd, self.send(TERM))
 
         self.assertEqual(75, twistd.code, twistd.text)
-        self.assertLess(took, 1.5)
+        self.assertLess(took, 15)
 
     async def test_infinite_grace(self) -> None:
         """
@@ -81,7 +81,7 @@ class ImpatientTests(SignalledCase):
     async def check(self, code: int, since: float) -> None:
         took = await self.ended(self.twistd, since)
         self.assertEqual(code, self.twistd.code, self.twistd.text)
-        self.assertLess(took, 1.5)
+        self.assertLess(took, 15)
         self.assertIn("1 action interrupted", self.twistd.text)
         self.assertNotIn("Traceback", self.twistd.text)
         self.assertFalse(self.pidfile.exists())
@@ -157,7 +157,7 @@ class StuckTests(SignalledCase):
         took = await self.ended(twistd, self.send(TERM))
 
         self.assertEqual(143, twistd.code, twistd.text)
-        self.assertTrue(2 < took < 4.5, took)
+        self.assertTrue(2 < took < 20, took)
         self.assertIn("stuck while ending, here", twistd.text)
         self.assertIn(" in stick", twistd.text)
 

@@ -63,7 +63,7 @@ class SocketContract:
     What both kinds of sockets do.
     """
 
-    timeout = 20
+    timeout = 120
     each: bool
     base: str
     assertEqual: Any

@@ -31,7 +31,7 @@ class PeerCase(TestCase):
     Ten BMCs in this process, at addresses of this case's own.
     """
 
-    timeout = 60
+    timeout = 120
     base = "127.50.60.1"
     profile = Profile()
 

@@ -33,7 +33,7 @@ class SocketCase(TestCase):
     With a folder whose path is short enough for a UNIX socket.
     """
 
-    timeout = 20
+    timeout = 120
 
     def setUp(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="powercoord-"))
