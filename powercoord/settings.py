@@ -9,7 +9,7 @@ A driver's settings are a frozen attrs class whose fields are made with
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
 
@@ -96,3 +96,23 @@ def describe(settings: type) -> tuple[Described, ...]:
         for attribute in fields(settings)
         if _METADATA in attribute.metadata
     )
+
+
+# What MAAS calls settings that most drivers have, so that what a region sends comes back under the same name.
+_MAAS_NAMES = {
+    "address": "power_address",
+    "username": "power_user",
+    "password": "power_pass",
+    "boot_type": "power_boot_type",
+}
+
+
+def context_names(driver: Any) -> Mapping[str, str]:
+    """
+    The names that a driver's ``from_context`` reads, and the setting that each becomes.
+
+    A driver says so itself, in an attribute ``context_names``; without one, its settings go by MAAS's usual
+    names for them, else by their own.
+    """
+    told: Mapping[str, str] = getattr(driver, "context_names", {})
+    return told or {_MAAS_NAMES.get(each.name, each.name): each.name for each in describe(driver.settings)}

@@ -9,27 +9,17 @@ from enum import Enum
 from typing import Any
 
 from powercoord.interfaces import IPowerDriver
-from powercoord.settings import Described, describe
-
-# What MAAS calls settings that most drivers have, so that what a region sends comes back under the same name.
-_MAAS_NAMES = {
-    "address": "power_address",
-    "username": "power_user",
-    "password": "power_pass",
-    "boot_type": "power_boot_type",
-}
+from powercoord.settings import Described, context_names, describe
 
 
 def power_type(driver: IPowerDriver) -> dict[str, Any]:
     """
     One driver with its settings, under the names that its ``from_context`` reads.
 
-    A driver may say which those are, in an attribute ``context_names`` (the
-    name in a context, then the setting's); settings that it leaves out can
-    not be described by a caller, and are left out here.
+    Settings that have no such name can not be described by a caller, and are
+    left out here.
     """
-    names = {ours: theirs for theirs, ours in getattr(driver, "context_names", {}).items()}
-    known = names or {each.name: _MAAS_NAMES.get(each.name, each.name) for each in describe(driver.settings)}
+    known = {ours: theirs for theirs, ours in context_names(driver).items()}
     described = [(known[each.name], each) for each in describe(driver.settings) if each.name in known]
     return {
         "driver_type": "power",

@@ -92,12 +92,15 @@ class Session15(Session):
 class SessionTable:
     """
     The slots. Sessions that were idle for too long are gone when somebody looks.
+
+    :ivar begun: how many sessions somebody began to make.
     """
 
     _clock: IReactorTime = field(repr=False)
     _new_id: Callable[[], int] = field(repr=False)
     _slots: int
     _idle_timeout: float
+    begun: int = field(init=False, default=0)
     _sessions: dict[int, Session] = field(init=False, factory=dict)
 
     def __len__(self) -> int:
@@ -125,6 +128,7 @@ class SessionTable:
             return False
         session.heard = self._clock.seconds()
         self._sessions[session.id] = session
+        self.begun += 1
         return True
 
     def find(self, session_id: int) -> Session | None:

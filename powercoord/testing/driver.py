@@ -116,6 +116,7 @@ class FakeDriver:
     overlaps: list[str] = field(factory=list, init=False)
     busiest: dict[str, int] = field(factory=dict, init=False)
     _talking: Counter[str] = field(factory=Counter, init=False)
+    _waiting: list[Deferred[None]] = field(factory=list, init=False)
 
     def machine(self, name: str) -> FakeMachine:
         """
@@ -141,9 +142,9 @@ class FakeDriver:
 
     def worst_case(self, settings: FakeSettings, command: Command | None) -> float:
         """
-        The timeout, whatever it is.
+        The way there and back, and the timeout.
         """
-        return self.timeout
+        return self.round_trip + self.timeout
 
     def missing_tools(self) -> Sequence[str]:
         """
@@ -181,9 +182,11 @@ class FakeDriver:
 
     async def close(self) -> None:
         """
-        Note that it was called.
+        End what is under way; whatever is asked afterwards fails.
         """
         self.closed = True
+        for waiting in tuple(self._waiting):
+            waiting.errback(PowerConnError("the driver was closed"))
 
     def _machine(self, target: Target) -> FakeMachine:
         settings = target.settings
@@ -237,13 +240,13 @@ class FakeDriver:
             await self._timeout(operation)
         machine.commands.append((self.clock.seconds(), what))
         if fault in _ANSWERED:
-            await self._wait(self.round_trip / 2)
+            await self._wait(self.round_trip / 2, operation)
             _raise(fault)
         if effect is not None and fault is not Fault.STUCK:
             self._schedule(machine, fault, effect)
         if fault in (Fault.LOST_ANSWER, Fault.LATE):
             await self._timeout(operation)
-        await self._wait(self.round_trip / 2)
+        await self._wait(self.round_trip / 2, operation)
 
     def _schedule(self, machine: FakeMachine, fault: Fault | None, effect: Callable[[], None]) -> None:
         """
@@ -269,7 +272,7 @@ class FakeDriver:
         """
         Something left, and no answer comes: quiet only when time is up.
         """
-        await self._wait(min(self.timeout, max(0.0, operation.deadline - self.clock.seconds())))
+        await self._wait(self.timeout, operation)
         raise PowerConnError("no answer", sent=True)
 
     async def _silence(self, operation: IOperation) -> None:
@@ -280,21 +283,37 @@ class FakeDriver:
         """
         Wait, as long as nothing has left: a polite cancel ends it at once.
         """
-        over: Deferred[None] = Deferred(lambda _: timer.cancel() if timer.active() else None)
-        timer = self.clock.callLater(seconds, over.callback, None)
+        over: Deferred[None] = Deferred()
 
         def stop() -> None:
-            if timer.active():
-                timer.cancel()
+            if not over.called:
                 over.errback(OperationCancelled())
 
         operation.when_cancelled(stop)
-        await over
+        await self._until(over, seconds, operation, sent=False)
 
-    async def _wait(self, seconds: float) -> None:
-        over: Deferred[None] = Deferred(lambda _: timer.cancel())
-        timer = self.clock.callLater(seconds, over.callback, None)
-        await over
+    async def _wait(self, seconds: float, operation: IOperation) -> None:
+        """
+        Wait, with something on its way: only its answer, or time, ends it.
+        """
+        await self._until(Deferred(), seconds, operation, sent=True)
+
+    async def _until(
+        self, over: Deferred[None], seconds: float, operation: IOperation, *, sent: bool
+    ) -> None:
+        remaining = max(0.0, operation.deadline - self.clock.seconds())
+        if not over.called and (self.closed or not remaining):
+            raise PowerConnError("the driver is closed" if self.closed else "no time is left", sent=sent)
+        timer = self.clock.callLater(min(seconds, remaining), over.callback, None)
+        self._waiting.append(over)
+        try:
+            await over
+        finally:
+            self._waiting.remove(over)
+            if timer.active():
+                timer.cancel()
+        if seconds > remaining:
+            raise PowerConnError("no answer in time", sent=sent)
 
 
 _ANSWERED = frozenset({Fault.BUSY, Fault.REFUSED, Fault.BROKEN, Fault.QUITTER, Fault.DROPPED})

@@ -61,7 +61,7 @@ class SlowlyQuiet(FakeDriver):
         cancelled: Deferred[None] = Deferred()
         operation.when_cancelled(lambda: cancelled.callback(None))
         await cancelled
-        await self._wait(1.0)
+        await self._wait(1.0, operation)
         raise OperationCancelled
 
 

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from socket import AddressFamily
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from attrs import define, field
@@ -25,7 +26,8 @@ from powercoord.drivers.ipmi.errand import Errand
 from powercoord.drivers.ipmi.fleet import Bounds, Fleet
 from powercoord.drivers.ipmi.power import change_boot, change_power, read_power
 from powercoord.drivers.ipmi.resolve import Resolver
-from powercoord.drivers.ipmi.settings import IpmiSettings, from_context
+from powercoord.drivers.ipmi.settings import CONTEXT, IpmiSettings, from_context
+from powercoord.errors import PowerConnError
 from powercoord.interfaces import Capabilities, IOperation, IPowerDriver
 from powercoord.model import Boot, BootDevice, Command, PowerState, Target
 
@@ -47,6 +49,7 @@ class IpmiDriver:
     name = "ipmi"
     title = "IPMI"
     settings = IpmiSettings
+    context_names = MappingProxyType({theirs: ours for theirs, (ours, _) in CONTEXT.items()})
     capabilities = Capabilities(
         commands=frozenset(Command),
         boot_devices=frozenset(BootDevice),
@@ -119,7 +122,10 @@ class IpmiDriver:
         self, target: Target, operation: IOperation, script: Callable[[Bmc, Login], Script[T]]
     ) -> Deferred[T]:
         settings, login = self._login(target)
-        deadline = min(operation.deadline, self._fleet.clock.seconds() + settings.timeout)
+        now = self._fleet.clock.seconds()
+        if operation.deadline <= now:
+            raise PowerConnError(f"BMC {target.endpoint}: no time is left; nothing was sent")
+        deadline = min(operation.deadline, now + settings.timeout)
         errand = Errand(login, script, deadline, operation)
         if login.peer is not None:
             return self._fleet.perform(login.peer, errand)
