@@ -12,11 +12,5 @@ from tests.conformance.fake_bench import FakeBench
 
 
 class FakeDriverTests(DriverConformance, TestCase):
-    absent = {
-        "refused": "a wrong password is a fault of the machine here, not of the settings",
-        "unreachable": "every machine is made when it is spoken to",
-        "nowhere": "every machine is made when it is spoken to",
-    }
-
     async def make_bench(self) -> Bench:
         return FakeBench()

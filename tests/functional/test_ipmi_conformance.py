@@ -33,7 +33,7 @@ class IpmiDevice(Device):
     def __init__(self, bmc: SimulatedBmc, port: int) -> None:
         self._bmc = bmc
         self.settings = IpmiSettings(
-            address=f"{bmc.address}:{port}", username=USERNAME, password=PASSWORD, timeout=Moment(0.6)
+            address=f"{bmc.address}:{port}", username=USERNAME, password=PASSWORD, timeout=Moment(0.4)
         )
 
     def power(self) -> bool:

@@ -15,7 +15,7 @@ from twisted.internet.defer import CancelledError
 from powercoord.errors import OperationCancelled, PowerConnError, PowerError
 from powercoord.model import Command, PowerState
 from powercoord.testing.conformance.case import ConformanceCase, needs
-from powercoord.testing.conformance.watching import Attempt
+from powercoord.testing.conformance.watching import Attempt, WatchedOperation
 
 
 class Cancelling(ConformanceCase):
@@ -55,8 +55,7 @@ class Cancelling(ConformanceCase):
         """
         for command in self._changes():
             await self._fresh(command is not Command.ON)
-            attempt = self.begin(command)
-            attempt.operation.on_sending = attempt.operation.cancel
+            attempt = self.begin(command, on_sending=WatchedOperation.cancel)
             await self.finish(attempt, self.longest(command))
             await self.bench.pause(self.bench.quiet)
             arrived = self._arrived()

@@ -5,6 +5,7 @@ How a rule is tried: on a new bench, with everything heard that the driver says,
 
 from __future__ import annotations
 
+import traceback
 import unittest
 from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
@@ -103,16 +104,18 @@ class ConformanceCase(Asserting):
         *,
         within: float | None = None,
         cancelled: bool = False,
+        on_sending: Callable[[WatchedOperation], None] = lambda _: None,
     ) -> Attempt:
         """
         Start a command, a choice of boot device or, with None, a read.
 
         :param within: seconds to the operation's deadline; by default it is too far to matter.
         :param cancelled: whether it is politely cancelled before it begins.
+        :param on_sending: is called with the operation whenever the driver announces something.
         """
         target = self.target(settings)
         seconds = self.longest(what, settings) * 10 if within is None else within
-        operation = WatchedOperation(self.bench.clock.seconds() + seconds)
+        operation = WatchedOperation(self.bench.clock.seconds() + seconds, on_sending)
         if cancelled:
             operation.cancel()
         call: Any
@@ -174,7 +177,8 @@ class ConformanceCase(Asserting):
         """
         Keep what an error tells, for the search for secrets.
         """
-        self._heard += [str(failure.value), repr(failure.value), failure.getTraceback()]
+        chain = traceback.format_exception(failure.value)  # with the errors that it came from
+        self._heard += [str(failure.value), repr(failure.value), failure.getTraceback(), *chain]
 
     def hold_secrets(self, where: str, texts: list[str]) -> None:
         """

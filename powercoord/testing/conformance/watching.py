@@ -24,13 +24,13 @@ class WatchedOperation:
     As the registry's, with a look inside.
 
     :ivar announced: how often the driver told that something leaves.
-    :ivar on_sending: called whenever it tells so.
+    :param on_sending: called with this whenever it tells so.
     """
 
     deadline: float
+    _on_sending: Callable[[WatchedOperation], None] = lambda _: None
     cancelled: bool = field(default=False, init=False)
     announced: int = field(default=0, init=False)
-    on_sending: Callable[[], None] = field(default=lambda: None)
     _callbacks: list[Callable[[], None]] = field(factory=list, init=False)
 
     def sending(self) -> None:
@@ -38,7 +38,7 @@ class WatchedOperation:
         See `IOperation`.
         """
         self.announced += 1
-        self.on_sending()
+        self._on_sending(self)
 
     def when_cancelled(self, callback: Callable[[], None]) -> None:
         """
