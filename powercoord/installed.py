@@ -17,6 +17,7 @@ from zope.interface import Invalid
 from zope.interface.verify import verifyObject
 
 from powercoord.interfaces import IPowerDriver
+from powercoord.settings import describe
 
 GROUP = "powercoord.drivers"
 
@@ -28,10 +29,13 @@ RESERVED = frozenset({"driver", "groups", "timing", "endpoint_limit"})
 class Installed:
     """
     The drivers that work, and for those that do not, why.
+
+    :param origins: the packages that they come from, with version, where that is known.
     """
 
     drivers: Mapping[str, IPowerDriver] = field(factory=dict)
     broken: Mapping[str, str] = field(factory=dict)
+    origins: Mapping[str, str] = field(factory=dict)
 
 
 def find_drivers(reactor: Any, points: Iterable[EntryPoint] | None = None) -> Installed:
@@ -42,14 +46,35 @@ def find_drivers(reactor: Any, points: Iterable[EntryPoint] | None = None) -> In
     """
     drivers: dict[str, IPowerDriver] = {}
     broken: dict[str, str] = {}
+    origins: dict[str, str] = {}
     for name, candidates in _by_name(entry_points(group=GROUP) if points is None else points).items():
+        origin = " and ".join(sorted({_origin(point) for point in candidates} - {""}))
+        origins |= {name: origin} if origin else {}
         try:
             drivers[name] = _make(name, candidates, reactor)
-        except Exception as error:  # noqa: BLE001 - whatever others' code raises, only that driver is lost
-            broken[name] = (
-                str(error) if isinstance(error, _NotADriver) else f"{type(error).__name__}: {error}"
-            )
-    return Installed(drivers, broken)
+        # Whatever others' code raises, a SystemExit included, only that driver is lost.
+        except (Exception, SystemExit) as error:  # noqa: BLE001
+            broken[name] = _reason(error) + (f" (from {origin})" if origin else "")
+    return Installed(drivers, broken, origins)
+
+
+def broken_driver(name: str, reason: str) -> str:
+    """
+    The sentence about a driver that does not work.
+    """
+    return f"driver '{name}' is installed but does not work: {reason}"
+
+
+def _reason(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, _NotADriver) else f"{type(error).__name__}: {text}".rstrip(": ")
+
+
+def _origin(point: EntryPoint) -> str:
+    """
+    The package that announces it.
+    """
+    return "" if point.dist is None else f"{point.dist.name} {point.dist.version}"
 
 
 class _NotADriver(Exception):
@@ -93,4 +118,7 @@ def _make(name: str, candidates: list[EntryPoint], reactor: Any) -> IPowerDriver
     taken = sorted(RESERVED & {attribute.name for attribute in driver.settings.__attrs_attrs__})
     if taken:
         raise _NotADriver(f"its setting '{taken[0]}' has the name of a key that every node has")
+    # Asked for here, so that a driver that cannot say it spoils nobody's list of drivers.
+    describe(driver.settings)
+    list(driver.missing_tools())
     return driver  # type: ignore[no-any-return]

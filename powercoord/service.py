@@ -16,7 +16,7 @@ from twisted.python import usage
 from powercoord.config import DEFAULT, Configuration, load
 from powercoord.durable import IHistory, IJournal
 from powercoord.errors import ConfigError
-from powercoord.installed import Installed, find_drivers
+from powercoord.installed import Installed, broken_driver, find_drivers
 from powercoord.journal import sqlite_journal
 from powercoord.lifecycle.exiting import EX_CONFIG, end_process
 from powercoord.lifecycle.inherited import Inherited
@@ -60,6 +60,8 @@ def makeService(options: Options) -> Coordinator:
     except ConfigError as mistakes:
         _tell(str(mistakes))
         raise SystemExit(EX_CONFIG) from None
+    for name, reason in installed.broken.items():
+        _tell(f"warning: {broken_driver(name, reason)}")
     for warning in configuration.warnings:
         _tell(f"warning: {warning}")
     for name in unused:

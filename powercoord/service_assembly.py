@@ -169,6 +169,8 @@ class Assembly:
             Shared(
                 registry=self.registry,
                 drivers=self.installed.drivers,
+                broken=self.installed.broken,
+                origins=self.installed.origins,
                 clock=self.reactor,
                 ident=gethostname(),
                 new_id=lambda: token_hex(8),

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
 
-from attrs import NOTHING, Attribute, field, fields, frozen
+from attrs import NOTHING, Attribute, field, fields, frozen, resolve_types
 
 _METADATA = "powercoord.setting"
 
@@ -83,8 +83,9 @@ def setting(
 
 def describe(settings: type) -> tuple[Described, ...]:
     """
-    List the settings that an attrs class declares, in their order.
+    List the settings that an attrs class declares, in their order, with the types themselves.
     """
+    resolve_types(settings)
     return tuple(
         Described(
             name=attribute.name,

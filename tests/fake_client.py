@@ -123,6 +123,8 @@ class FakeClient:
     busy: Sequence[NodeStatus] = ()
     cancels: dict[str, CancelResult] = Factory(dict)
     power_types: Sequence[Mapping[str, Any]] = ()
+    kinds: Sequence[Mapping[str, Any]] = ()
+    broken_kinds: Sequence[Mapping[str, Any]] = ()
     events: Sequence[Any] = ()
     endless: bool = False
     draining: str | None = None
@@ -214,6 +216,9 @@ class FakeClient:
 
     def drivers(self) -> Deferred[Sequence[Mapping[str, Any]]]:
         return succeed(self.power_types)
+
+    def installed(self) -> Deferred[Mapping[str, Any]]:
+        return succeed({"drivers": self.kinds, "broken": self.broken_kinds})
 
     def cancel(self, action: str) -> Deferred[CancelResult]:
         self.calls.append(f"cancel {action}")

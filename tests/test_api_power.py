@@ -23,6 +23,7 @@ from powercoord.api.power_types import power_type
 from powercoord.interfaces import Capabilities
 from powercoord.model import Boot, BootDevice, Observation, Policy, PowerState, Request, Verb, Wait
 from powercoord.settings import setting
+from powercoord.strict import Seconds
 from tests.amp_world import AmpWorld
 from tests.registry.world import World
 
@@ -288,6 +289,43 @@ class MaasTests(MaasCase):
         self.assertEqual(("power_flags", "multiple_choice"), (flags["name"], flags["field_type"]))
         self.assertEqual((["a"], [["a", "A"], ["b", "B"]]), (flags["default"], flags["choices"]))
         self.assertEqual(("choice", "pxe"), (mode["field_type"], mode["default"]))
+
+    def test_describe_types(self) -> None:
+        """
+        What MAAS's forms have no type for is told as text, and a yes or no as a choice.
+        """
+
+        @frozen(kw_only=True)
+        class Settings:
+            tls: bool = setting("TLS", default=True)
+            wait: Seconds = setting("Wait", default=Seconds(90.0))
+            port: int = setting("Port", default=23)
+            suites: tuple[int, ...] = setting("Suites", default=(17, 3))
+            old: bool = setting("Old", default=False)
+
+        @define
+        class Driver:
+            settings: type = Settings
+            name: str = "odd"
+            title: str = "Odd"
+            capabilities: Capabilities = Capabilities(frozenset())
+            context_choices: dict[str, Any] = field(factory=lambda: {"old": (("NEW", "New"), ("OLD", "Old"))})
+
+            def missing_tools(self) -> list[str]:
+                return []
+
+        told = power_type(Driver())  # type: ignore[arg-type]
+        kinds = {each["name"]: (each["field_type"], each["default"]) for each in told["fields"]}
+        self.assertEqual(
+            {
+                "tls": ("choice", "true"),
+                "wait": ("string", "90s"),
+                "port": ("string", "23"),
+                "suites": ("string", "17 3"),
+                "old": ("choice", "NEW"),
+            },
+            kinds,
+        )
 
     def test_check(self) -> None:
         """

@@ -287,5 +287,6 @@ class HealthTests(SynchronousTestCase):
             Health(stage=Stage.SERVING, pending=0),
             Health(stage=Stage.DRAINING, pending=3, draining="r (by b)", drain=drain, trouble="t"),
             Health(stage=Stage.STOPPING, pending=0, stop_requested=True),
+            Health(stage=Stage.SERVING, pending=0, broken_drivers={"odd": "no module"}),
         ):
             self.assertEqual(it, health_from(health_form(it)))

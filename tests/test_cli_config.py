@@ -33,8 +33,8 @@ class CheckingTests(CommandCase):
         result = self.run_command("check-config", str(self.file))
 
         self.assertEqual(
-            (0, f"{self.file}: no mistakes; 3 nodes, 1 group limit, 1 driver\n", ""),
-            (result.exit_code, result.stdout, result.stderr),
+            (0, f"{self.file}: no mistakes; 3 nodes, 1 group limit, 1 driver\n"),
+            (result.exit_code, result.stdout),
         )
         self.assertEqual(0, self.session.runs)
 
@@ -63,6 +63,18 @@ class CheckingTests(CommandCase):
 
         self.assertEqual(0, result.exit_code)
         self.assertTrue(result.stderr.startswith(f"warning: {self.file}:2: drivers.paper.password: a secret"))
+
+    def test_broken_driver(self) -> None:
+        """
+        A driver that does not work is named, also where no node is of its kind, and that is no failure.
+        """
+        self.file.write_text("")
+        result = self.run_command("check-config", str(self.file))
+        document = json.loads(self.run_command("check-config", "--json", str(self.file)).stdout)
+
+        self.assertEqual(0, result.exit_code)
+        self.assertEqual("warning: driver 'torn' is installed but does not work: it is torn\n", result.stderr)
+        self.assertEqual({"torn": "it is torn"}, document["broken_drivers"])
 
     def test_json(self) -> None:
         """

@@ -319,34 +319,59 @@ class ListingTests(CommandCase):
 
     def test_drivers(self) -> None:
         """
-        Drivers are listed; one alone with its settings, and an unknown one is told.
+        Drivers are listed, with what they lack; one alone with its settings, and an unknown one is told.
         """
-        fields = [
-            {"name": "power_address", "label": "Address", "required": True},
-            {
-                "name": "power_driver",
-                "label": "Driver",
-                "default": "LAN",
-                "choices": [["LAN", "LAN"], ["X", "Y"]],
-            },
+        plain = {"required": False, "default": None, "secret": False, "scope": "bmc", "choices": []}
+        settings = [
+            {"name": "address", "label": "Address", "type": "string"} | plain | {"required": True},
+            {"name": "outlet", "label": "Outlet", "type": "choice"}
+            | plain
+            | {"default": "a", "scope": "node", "choices": [["a", "A"], ["b", "B"]]},
+            {"name": "password", "label": "Password", "type": "string"} | plain | {"secret": True},
+            {"name": "tls", "label": "TLS", "type": "boolean"} | plain | {"default": True},
         ]
-        self.client.power_types = [{"name": "ipmi", "description": "IPMI", "fields": fields}]
+        strip = {"name": "strip", "title": "Power strip", "from": "strips 1.0", "missing_tools": ["nc"]}
+        self.client.kinds = [
+            {"name": "ipmi", "title": "IPMI", "from": "powercoord 1", "missing_tools": [], "settings": []},
+            strip | {"settings": settings},
+        ]
+        self.client.broken_kinds = [{"name": "odd", "reason": "ImportError: no module (from odd 2)"}]
 
-        self.assertEqual("DRIVER  FOR\nipmi    IPMI\n", self.run_command("drivers").stdout)
         self.assertEqual(
             [
-                "SETTING        WHAT     NEEDED  DEFAULT  CHOICES",
-                "power_address  Address  yes",
-                "power_driver   Driver           LAN      LAN, X",
+                "DRIVER  FOR          FROM          LACKS",
+                "ipmi    IPMI         powercoord 1",
+                "strip   Power strip  strips 1.0    not installed: nc",
+                "odd                                does not work: ImportError: no module (from odd 2)",
             ],
-            self.run_command("drivers", "ipmi").stdout.splitlines(),
+            self.run_command("drivers").stdout.splitlines(),
         )
+        self.assertEqual(
+            [
+                "SETTING   WHAT      TYPE     NEEDED  DEFAULT  SECRET  OF THE  CHOICES",
+                "address   Address   string   yes                      BMC",
+                "outlet    Outlet    choice           a                node    a, b",
+                "password  Password  string                    yes     BMC",
+                "tls       TLS       boolean          true             BMC",
+            ],
+            self.run_command("drivers", "strip").stdout.splitlines(),
+        )
+        self.assertIn("'odd' is installed but does not work", self.run_command("drivers", "odd").stderr)
         self.assertEqual(
             "powercoord: unknown driver 'imi'; did you mean 'ipmi'?\n",
             self.run_command("drivers", "imi").stderr,
         )
-        self.assertEqual(
-            "ipmi", json.loads(self.run_command("drivers", "--json").stdout)["drivers"][0]["name"]
+        told = json.loads(self.run_command("drivers", "--json").stdout)
+        self.assertEqual(("ipmi", "odd"), (told["drivers"][0]["name"], told["broken"][0]["name"]))
+
+    def test_broken_drivers(self) -> None:
+        """
+        The status names drivers that are installed and do not work.
+        """
+        self.client.now = Health(stage=Stage.SERVING, pending=0, broken_drivers={"odd": "no module"})
+
+        self.assertIn(
+            "Driver 'odd' is installed but does not work: no module\n", self.run_command("status").stdout
         )
 
 

@@ -31,7 +31,7 @@ SHARED = {
 
 # Single modules of plain functions, which know nothing of power. Whoever needs one imports it, except the
 # shared ones and the registry.
-TOOLS = {"duration", "folding", "nearest", "nodeset", "strict"}
+TOOLS = {"duration", "folding", "kinds", "nearest", "nodeset", "strict"}
 
 # What else a room may import. A room that is not named here may import what all share, and the tools.
 DOORS = {

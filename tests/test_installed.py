@@ -54,6 +54,25 @@ def plain(_reactor: Any) -> PlainDriver:
     return PlainDriver()
 
 
+def leaving(_reactor: Any) -> PaperDriver:
+    raise SystemExit(3)
+
+
+class Unsure(PaperDriver):
+    """
+    Cannot say what it needs.
+    """
+
+    name = "unsure"
+
+    def missing_tools(self) -> list[str]:
+        raise OSError("no\nsuch file")
+
+
+def unsure(_reactor: Any) -> Unsure:
+    return Unsure()
+
+
 def failing(_reactor: Any) -> PaperDriver:
     raise ZeroDivisionError("oops")
 
@@ -82,6 +101,8 @@ class FindingTests(SynchronousTestCase):
                 "AttributeError: module 'tests.paper_driver' has no attribute 'lost'",
             ),
             "failing": ("tests.test_installed:failing", "ZeroDivisionError: oops"),
+            "leaving": ("tests.test_installed:leaving", "SystemExit: 3"),
+            "unsure": ("tests.test_installed:unsure", "OSError: no such file"),
             "other": (GOOD, "its entry point is 'other', but it calls itself 'paper'"),
             "none": ("builtins:bool", f"{NOTHING} (and 12 more complaints)"),
         }

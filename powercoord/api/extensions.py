@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from twisted.protocols.amp import Boolean, Command, Integer, Unicode
 
-from powercoord.api.arguments import Json, Seconds
+from powercoord.api.arguments import CompressedJson, Json, Seconds
 from powercoord.api.commands import PROTOCOL_ERRORS, REFUSALS, Arguments, Change
 
 
@@ -135,6 +135,17 @@ class ListNodes(Command):
 
     arguments: ClassVar[Arguments] = [(b"after", Unicode(optional=True))]
     response: ClassVar[Arguments] = [(b"page", Json()), (b"next", Unicode(optional=True))]
+    errors = REFUSALS
+
+
+class ListDrivers(Command):
+    """
+    The drivers that are installed, with the package that each comes from, and its settings as declared.
+
+    ``broken`` has those that are installed and do not work, with the reason.
+    """
+
+    response: ClassVar[Arguments] = [(b"drivers", CompressedJson()), (b"broken", CompressedJson())]
     errors = REFUSALS
 
 

@@ -5,10 +5,10 @@ Our own commands about many nodes, answered from the registry.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from attrs import define, field
+from attrs import define, evolve, field
 from twisted.internet.defer import Deferred, DeferredList, gatherResults
 from twisted.internet.interfaces import IReactorTime
 
@@ -37,6 +37,7 @@ class FleetDesk:
 
     :param peer: who asks where the command does not say it.
     :param push: sends some readings of a stream; fires when they are answered.
+    :param broken: drivers that are installed and do not work, with the reason.
     """
 
     _registry: IRegistry
@@ -45,6 +46,7 @@ class FleetDesk:
     _new_id: Callable[[], str]
     _peer: Callable[[], str]
     _push: Callable[[int, bytes], Deferred[Any]]
+    _broken: Mapping[str, str] = field(factory=dict)
     _busy: Listing = field(factory=Listing, init=False)
 
     def responders(self) -> Responders:
@@ -77,7 +79,8 @@ class FleetDesk:
         names = [] if nodes == [] else self._registry.roster.names() if nodes is None else read_words(nodes)
         answer = page(names, after, lambda name: dump(node_form(self._registry.view(name))))
         if after is None:
-            answer["coordinator"] = health_form(health(self._registry, self._lifecycle))
+            now = evolve(health(self._registry, self._lifecycle), broken_drivers=self._broken)
+            answer["coordinator"] = health_form(now)
         return answer
 
     def _list_nodes(self, *, after: str | None) -> dict[str, Any]:

@@ -5,7 +5,7 @@ How a coordinator is: what it would tell a person at three in the morning.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from attrs import define, evolve, field, frozen
@@ -25,6 +25,7 @@ class Health:
     :param drain: the same with who and since when, where that is known.
     :param stop_requested: whether the process is going to end.
     :param trouble: why it could take none even if it would.
+    :param broken_drivers: those that are installed and do not work, with the reason; told by `Status` alone.
     """
 
     stage: Stage
@@ -33,6 +34,7 @@ class Health:
     drain: Drain | None = None
     stop_requested: bool = False
     trouble: str | None = None
+    broken_drivers: Mapping[str, str] = field(factory=dict)
 
     @property
     def accepting(self) -> bool:
@@ -109,6 +111,8 @@ def health_form(it: Health) -> Form:
     for name in ("draining", "trouble"):
         if (value := getattr(it, name)) is not None:
             form[name] = value
+    if it.broken_drivers:
+        form["broken_drivers"] = dict(it.broken_drivers)
     if it.drain is not None:
         since, source = it.drain.since.isoformat(), it.drain.source.value
         form["drain"] = {"since": since, "reason": it.drain.reason, "by": it.drain.by, "source": source}
@@ -127,6 +131,7 @@ def health_from(form: Form) -> Health:
         drain=None if drain is None else _drain(drain),
         stop_requested=form.get("stop_requested", False),
         trouble=form.get("trouble"),
+        broken_drivers=form.get("broken_drivers", {}),
     )
 
 

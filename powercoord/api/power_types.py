@@ -5,10 +5,10 @@ A driver in the schema of MAAS's DescribePowerTypes, from which a region draws i
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import Any
 
 from powercoord.interfaces import IPowerDriver
+from powercoord.kinds import context_choices, context_default, kind_of
 from powercoord.settings import Described, context_names, describe
 
 
@@ -30,34 +30,31 @@ def power_type(driver: IPowerDriver) -> dict[str, Any]:
         "can_set_boot_order": bool(driver.capabilities.boot_devices),
         "queryable": driver.capabilities.queryable,
         "missing_packages": list(driver.missing_tools()),
-        "fields": [_field(name, each) for name, each in described],
+        "fields": [_field(driver, name, each) for name, each in described],
     }
 
 
-def _field(name: str, described: Described) -> dict[str, Any]:
-    setting = described.setting
-    several = isinstance(described.default, list | tuple | frozenset)
+def _field(driver: IPowerDriver, name: str, described: Described) -> dict[str, Any]:
+    setting, kind = described.setting, kind_of(described)
+    choices = context_choices(driver, name, described)
     return {
         "name": name,
         "label": setting.label,
         "required": described.required,
-        "field_type": _field_type(name, described, several),
-        "choices": [list(choice) for choice in setting.choices],
-        "default": [_plain(each) for each in described.default] if several else _plain(described.default),
+        "field_type": _field_type(name, kind, setting.secret, bool(choices)),
+        "choices": [list(choice) for choice in choices],
+        "default": context_default(driver, name, described),
         "scope": setting.scope.value,
         "secret": setting.secret,
     }
 
 
-def _field_type(name: str, described: Described, several: bool) -> str:
-    if described.setting.choices:
-        return "multiple_choice" if several else "choice"
-    if described.setting.secret:
+def _field_type(name: str, kind: str, secret: bool, chosen: bool) -> str:
+    """
+    One of the types that MAAS's forms have: a number or a time is a text there, and a yes or no a choice.
+    """
+    if chosen:
+        return "multiple_choice" if kind == "choices" else "choice"
+    if secret:
         return "password"
     return "ip_address" if name == "power_address" else "string"
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, Enum):
-        value = value.value
-    return "" if value is None else str(value)

@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from powercoord.api.arguments import dump
 from powercoord.api.calls import LinkLost
 from powercoord.api.commands import NotAuthenticated
+from powercoord.api.driver_list import DriverDesk
 from powercoord.api.extensions import ActionEvent, GoingAway, Readings
 from powercoord.api.filter import STAGE
 from powercoord.api.fleet import FleetDesk
@@ -54,6 +55,8 @@ class Coordinator:
     :param pxe: see `PowerDesk`.
     :param history: what was written; None: nothing is kept.
     :param lifecycle: the service around the registry, if there is one.
+    :param broken: drivers that are installed and do not work, with the reason.
+    :param origins: the packages that drivers come from.
     """
 
     registry: IRegistry
@@ -67,6 +70,8 @@ class Coordinator:
     pxe: bool = True
     history: IHistory | None = None
     lifecycle: ILifecycle | None = None
+    broken: Mapping[str, str] = field(factory=dict)
+    origins: Mapping[str, str] = field(factory=dict)
 
 
 @frozen
@@ -149,14 +154,15 @@ class Reception:
 
         it = self.coordinator
         power = PowerDesk(it.registry, it.drivers, it.clock, it.new_id, peer, it.pxe)
-        fleet = FleetDesk(it.registry, it.lifecycle, it.clock, it.new_id, peer, readings)
+        drivers = DriverDesk(it.drivers, it.broken, it.origins)
+        fleet = FleetDesk(it.registry, it.lifecycle, it.clock, it.new_id, peer, readings, it.broken)
         recovery = RecoveryDesk(it.registry, peer)
         pages = PastPages(self._history)
         past, holding = PastDesk(it.registry, pages, peer), HoldDesk(it.registry, pages, peer)
         parking = ParkingDesk(it.registry, peer)
         steering = SteeringDesk(it.registry, it.lifecycle, it.clock, it.ident, peer)
         subscriptions = SubscriptionDesk(self._audience, self._history, it.clock, it.limits, event)
-        for desk in (power, fleet, recovery, past, holding, parking, steering, subscriptions, trust):
+        for desk in (power, drivers, fleet, recovery, past, holding, parking, steering, subscriptions, trust):
             link.serving.add(desk.responders())
         link.serving.gate = trust.gate
         return subscriptions

@@ -28,17 +28,22 @@ def check_config(session: Session, /, file: str | None, json: bool) -> int:
     Name every mistake in a configuration file, with file, line and key.
     """
     from powercoord.config import DEFAULT, examine
+    from powercoord.installed import broken_driver
 
     path = file or session.config or DEFAULT
-    found = examine(path, *session.drivers())
+    drivers, broken = session.drivers()
+    found = examine(path, drivers, broken)
     screen = Screen(json)
     if json:
-        screen.document(_form(found))
+        screen.document(_form(found) | {"broken_drivers": dict(broken)})
     else:
         for warning in found.warnings:
             screen.note(f"warning: {warning}")
         for mistake in found.mistakes:
             screen.note(str(mistake))
+        for sentence in (broken_driver(name, reason) for name, reason in broken.items()):
+            if not any(sentence in mistake.text for mistake in found.mistakes):
+                screen.note(f"warning: {sentence}")
         if found.configuration is not None:
             screen.line(_sentence(path, found.configuration))
     return REACHED if found.configuration is not None else BAD_INPUT

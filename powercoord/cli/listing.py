@@ -68,40 +68,69 @@ async def list_drivers(name: str | None, world: World) -> int:
     """
     All drivers, or the settings of one.
 
-    :raises UnknownPowerType: it is not there.
+    :raises UnknownPowerType: it is not there, or does not work.
     """
-    found = await world.client.drivers()
-    chosen = [driver for driver in found if name in (None, driver["name"])]
+    found = await world.client.installed()
+    chosen = [driver for driver in found["drivers"] if name in (None, driver["name"])]
     if not chosen and name is not None:
-        known = [str(driver["name"]) for driver in found]
-        near = nearest(name, known)
-        hint = f"did you mean '{near}'?" if near else f"known: {', '.join(known) or 'none'}"
-        raise UnknownPowerType(f"unknown driver '{name}'; {hint}")
+        raise UnknownPowerType(_unknown(name, found))
     if world.screen.json:
-        world.screen.document({"drivers": list(chosen)})
+        broken = list(found["broken"]) if name is None else []
+        world.screen.document({"drivers": chosen, "broken": broken})
     elif name is None:
-        rows = [(str(driver["name"]), str(driver.get("description", ""))) for driver in chosen]
-        world.screen.table(("DRIVER", "FOR"), rows)
+        _drivers_table(chosen, found["broken"], world)
     else:
         _settings_table(chosen[0], world)
     return REACHED
 
 
+def _unknown(name: str, found: Mapping[str, Any]) -> str:
+    for driver in found["broken"]:
+        if driver["name"] == name:
+            return f"driver '{name}' is installed but does not work: {driver['reason']}"
+    known = [str(driver["name"]) for driver in found["drivers"]]
+    near = nearest(name, known)
+    hint = f"did you mean '{near}'?" if near else f"known: {', '.join(known) or 'none'}"
+    return f"unknown driver '{name}'; {hint}"
+
+
+def _drivers_table(
+    drivers: Sequence[Mapping[str, Any]], broken: Sequence[Mapping[str, Any]], world: World
+) -> None:
+    rows = [
+        (str(it["name"]), str(it["title"]), str(it["from"]), _lacks(it["missing_tools"])) for it in drivers
+    ]
+    rows += [(str(it["name"]), "", "", f"does not work: {it['reason']}") for it in broken]
+    styles = ["yellow" if row[3] else "" for row in rows[: len(drivers)]] + ["red"] * len(broken)
+    world.screen.table(("DRIVER", "FOR", "FROM", "LACKS"), rows, styles)
+
+
+def _lacks(tools: Sequence[str]) -> str:
+    return f"not installed: {', '.join(tools)}" if tools else ""
+
+
 def _settings_table(driver: Mapping[str, Any], world: World) -> None:
     world.screen.table(
-        ("SETTING", "WHAT", "NEEDED", "DEFAULT", "CHOICES"),
+        ("SETTING", "WHAT", "TYPE", "NEEDED", "DEFAULT", "SECRET", "OF THE", "CHOICES"),
         [
             (
                 str(setting["name"]),
-                str(setting.get("label", "")),
-                "yes" if setting.get("required") else "",
-                "" if setting.get("required") else _words(setting.get("default", "")),
-                ", ".join(str(choice[0]) for choice in setting.get("choices") or ()),
+                str(setting["label"]),
+                str(setting["type"]),
+                "yes" if setting["required"] else "",
+                "" if setting["required"] else _words(setting["default"]),
+                "yes" if setting["secret"] else "",
+                setting["scope"].upper() if setting["scope"] == "bmc" else str(setting["scope"]),
+                ", ".join(str(choice[0]) for choice in setting["choices"]),
             )
-            for setting in driver.get("fields", ())
+            for setting in driver["settings"]
         ],
     )
 
 
 def _words(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None else str(value)

@@ -53,6 +53,8 @@ async def show_status(nodes: Wanted | None, world: World) -> int:
         world.screen.document({"coordinator": _health_form(now), "nodes": nodes_found})
         return REACHED
     world.screen.line(headline(now, world.now()), style_of(now))
+    for name, reason in now.broken_drivers.items():
+        world.screen.line(f"Driver '{name}' is installed but does not work: {reason}", "bold yellow")
     if drifted := [status for status in found if status.drifted]:
         world.screen.line(_drift(drifted), "bold red")
     tell_holds(found, world.screen)

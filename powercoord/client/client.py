@@ -18,7 +18,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from powercoord.api.commands import DescribePowerTypes, Identify
-from powercoord.api.extensions import Cancel, ListActions, ListNodes, Status
+from powercoord.api.extensions import Cancel, ListActions, ListDrivers, ListNodes, Status
 from powercoord.client.holding import Holding
 from powercoord.client.outcomes import Fate
 from powercoord.client.past import Past
@@ -196,6 +196,12 @@ class Client(Past, Holding, Steering):
         The power drivers with their settings, as MAAS's DescribePowerTypes has them.
         """
         return self._call(DescribePowerTypes).addCallback(lambda said: said["power_types"])
+
+    def installed(self) -> Deferred[Mapping[str, Any]]:
+        """
+        The ``drivers`` that are installed there, with all that they declare, and the ``broken`` ones.
+        """
+        return self._call(ListDrivers).addCallback(lambda said: said)
 
     def info(self) -> Deferred[ServerInfo]:
         """

@@ -175,7 +175,7 @@ def _words(value: Any) -> tuple[str, ...]:
 
 
 def _suites(value: Any) -> tuple[int, ...]:
-    return (int(value),)
+    return tuple(int(word) for word in _words(str(value)))
 
 
 def _privilege(value: Any) -> PrivilegeLevel:
@@ -189,6 +189,9 @@ def _boot_type(value: Any) -> BootType:
 def _only_15(value: Any) -> bool:
     return {"LAN": True, "LAN_2_0": False}[value]
 
+
+#: What MAAS chooses by in ``power_driver``.
+POWER_DRIVERS = (("LAN_2_0", "LAN_2_0 [IPMI 2.0]"), ("LAN", "LAN [IPMI 1.5]"))
 
 #: MAAS's power parameters: each becomes which of ours, and how it is read. An empty value is as none.
 #: ``power_off_mode`` belongs to a request and ``mac_address`` to nobody, so they are not here.

@@ -6,7 +6,6 @@ What a driver says of itself: its settings, its times, and which node they name.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import Enum
 from math import inf
 from typing import Any
 
@@ -17,6 +16,7 @@ from zope.interface.verify import verifyObject
 
 from powercoord.errors import PowerSettingError
 from powercoord.interfaces import IPowerDriver
+from powercoord.kinds import context_choices, context_default, in_context
 from powercoord.model import Command
 from powercoord.settings import Described, context_names, describe
 from powercoord.testing.conformance.case import ConformanceCase, unknown_abilities
@@ -161,10 +161,18 @@ class Declaring(ConformanceCase):
         A parameter has an effect: without it, or with another choice, the settings differ.
         """
         context = dict(self.bench.context)
-        for word, _ in described.setting.choices:
-            settings = self.driver.from_context({**context, name: word})
-            given = _words(getattr(settings, described.name))
-            self.assertIn(word, given, f"from_context does not read {name}")
+        own = {word for word, _ in described.setting.choices} | {"true", "false"}
+        choices, seen = context_choices(self.driver, name, described), set()
+        for word, _ in choices:
+            value = getattr(self.driver.from_context({**context, name: word}), described.name)
+            if word in own:
+                self.assertIn(word, _words(value), f"from_context does not read {name}")
+            seen.add(str(value))
+        self.assertTrue(len(choices) < 2 or len(seen) > 1, f"from_context does not read {name}")
+        if not described.required and not described.setting.secret:
+            given = {**context, name: context_default(self.driver, name, described)}
+            value = getattr(self.driver.from_context(given), described.name)
+            self.assertEqual(described.default, value, f"from_context does not read the default of {name}")
         if name in context and not described.required:
             value = context.pop(name)
             settings = self._try(context)
@@ -194,4 +202,4 @@ def _words(value: Any) -> list[str]:
     A setting's value as the words of its choices.
     """
     several = list(value) if isinstance(value, list | tuple | set | frozenset) else [value]
-    return [str(each.value) if isinstance(each, Enum) else str(each) for each in several]
+    return [in_context(each, "") for each in several]
