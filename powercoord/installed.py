@@ -47,9 +47,13 @@ def find_drivers(reactor: Any, points: Iterable[EntryPoint] | None = None) -> In
     drivers: dict[str, IPowerDriver] = {}
     broken: dict[str, str] = {}
     origins: dict[str, str] = {}
-    for name, candidates in _by_name(entry_points(group=GROUP) if points is None else points).items():
+    for name, every in _by_name(entry_points(group=GROUP) if points is None else points).items():
+        candidates = [point for point in every if _is_ours(point)] or every
         origin = " and ".join(sorted({_origin(point) for point in candidates} - {""}))
         origins |= {name: origin} if origin else {}
+        for point in every:
+            if point not in candidates:
+                broken[f"{name} of {_origin(point) or point.value}"] = f"its name is taken by {origin}"
         try:
             drivers[name] = _make(name, candidates, reactor)
         # Whatever others' code raises, a SystemExit included, only that driver is lost.
@@ -68,6 +72,10 @@ def broken_driver(name: str, reason: str) -> str:
 def _reason(error: BaseException) -> str:
     text = " ".join(str(error).split())
     return text if isinstance(error, _NotADriver) else f"{type(error).__name__}: {text}".rstrip(": ")
+
+
+def _is_ours(point: EntryPoint) -> bool:
+    return point.dist is not None and point.dist.name == "powercoord"
 
 
 def _origin(point: EntryPoint) -> str:
@@ -89,7 +97,9 @@ def _first(error: Invalid) -> str:
     """
     complaints = getattr(error, "exceptions", (error,))
     more = f" (and {len(complaints) - 1} more complaints)" if len(complaints) > 1 else ""
-    return " ".join(str(complaints[0]).split()) + more
+    # Before the colon stand the object, with its address in memory, and the interface.
+    text = " ".join(str(complaints[0]).split())
+    return f"it is no IPowerDriver: {text.partition('IPowerDriver: ')[2] or text}{more}"
 
 
 def _by_name(points: Iterable[EntryPoint]) -> Mapping[str, list[EntryPoint]]:

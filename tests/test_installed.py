@@ -15,10 +15,7 @@ from powercoord.installed import GROUP, find_drivers
 from tests.paper_driver import PaperDriver
 
 GOOD = "tests.paper_driver:paper"
-NOTHING = (
-    "The object False has failed to implement interface powercoord.interfaces.IPowerDriver:"
-    " Does not declaratively implement the interface."
-)
+NOTHING = "it is no IPowerDriver: Does not declaratively implement the interface."
 
 
 @define

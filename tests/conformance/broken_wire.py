@@ -54,7 +54,7 @@ class Misreading(GuardedDriver):
         return PowerConnError("no connection")
 
 
-@breaks("wrong_password", "was announced, and never sent")
+@breaks("nobody_there", "was announced, and never sent")
 class Premature(GuardedDriver):
     async def command(self, target: Target, command: Command, operation: IOperation) -> None:
         operation.sending()
