@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """
-Write the tables of docs/operators.md from the code that defines what is in them.
+Write the tables of three pages of the documentation from the code that defines what is in them.
 
-Without an argument the page is written anew; with ``--check`` it is only said whether it is current.
+Without an argument the pages are written anew; with ``--check`` it is only said whether they are current.
 """
 
 from __future__ import annotations
@@ -10,13 +10,16 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from configparser import ConfigParser
 from enum import Enum
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_origin
 
 import click
 from attrs import NOTHING, resolve_types
+from twisted.internet.task import Clock
 
 from powercoord.api.metrics import METRICS
 from powercoord.cli.exits import MEANINGS
@@ -25,17 +28,16 @@ from powercoord.config.ages import Age
 from powercoord.config.keys import keys_of
 from powercoord.config.parse import TABLES
 from powercoord.config.timing import TimingTable
-from powercoord.drivers.ipmi.settings import IpmiSettings
 from powercoord.duration import format_duration
-from powercoord.model import Timing
-from powercoord.settings import Described, describe
+from powercoord.interfaces import IPowerDriver
+from powercoord.model import BootDevice, Command, Timing
+from powercoord.settings import Described, Scope, context_names, describe
 from powercoord.strict import Count, Interval, Moment, Patience, Seconds, Tries
+from powercoord.testing.conformance import DriverConformance
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "operators.md"
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = tuple(ROOT / "docs" / name for name in ("operators.md", "power_types.md", "drivers.md"))
 MARKED = re.compile(r"(<!-- from the code: (\w+) -->\n).*?(<!-- so far -->)", re.DOTALL)
-
-# One driver's settings have a table here each.
-DRIVERS: Mapping[str, type] = {"ipmi": IpmiSettings}
 
 CHANGING = ("on", "off", "cycle", "reset", "boot")
 
@@ -68,12 +70,12 @@ TYPES: Mapping[Any, str] = {
 }
 
 
-def current() -> str:
+def current(page: Path) -> str:
     """
-    The page with its tables as the code is now.
+    A page with its tables as the code is now.
     """
     return MARKED.sub(
-        lambda found: f"{found[1]}\n{SECTIONS[found[2]]().rstrip()}\n\n{found[3]}", PAGE.read_text("utf-8")
+        lambda found: f"{found[1]}\n{SECTIONS[found[2]]().rstrip()}\n\n{found[3]}", page.read_text("utf-8")
     )
 
 
@@ -86,9 +88,21 @@ def configuration() -> str:
 
 def settings() -> str:
     """
-    A table for each driver.
+    A section for each driver of this package.
     """
-    return "".join(f"### `{name}`\n\n{_settings(kind)}\n" for name, kind in DRIVERS.items())
+    return "".join(map(_driver, drivers()))
+
+
+def drivers() -> Iterator[IPowerDriver]:
+    """
+    Every driver that the package announces, made of the object that its entry point names.
+    """
+    package = ConfigParser(interpolation=None)
+    package.read(ROOT / "setup.cfg", "utf-8")
+    lines = package["options.entry_points"]["powercoord.drivers"].split("\n")
+    for name, _, value in sorted(line.partition("=") for line in lines if "=" in line):
+        driver: IPowerDriver = EntryPoint(name.strip(), value.strip(), "powercoord.drivers").load()(Clock())
+        yield driver
 
 
 def commands() -> str:
@@ -124,12 +138,36 @@ def metrics() -> str:
     return _table(heads, rows)
 
 
+def rules() -> str:
+    """
+    A row for each rule of the conformance suite.
+    """
+    found = {name: getattr(DriverConformance, name) for name in vars_of(DriverConformance, "rule_")}
+    rows = (
+        (
+            f"`{name.removeprefix('rule_')}`",
+            " ".join(f"`{ability}`" for ability in getattr(rule, "needs", ())),
+            " ".join((rule.__doc__ or "").split()),
+        )
+        for name, rule in found.items()
+    )
+    return _table(("rule", "needs", ""), rows)
+
+
+def vars_of(kind: type, prefix: str) -> list[str]:
+    """
+    Names in a class and its parents, in the order of their definition.
+    """
+    return [name for each in kind.__mro__ for name in vars(each) if name.startswith(prefix)]
+
+
 SECTIONS: Mapping[str, Callable[[], str]] = {
     "configuration": configuration,
     "settings": settings,
     "commands": commands,
     "exits": exits,
     "metrics": metrics,
+    "rules": rules,
 }
 
 
@@ -142,21 +180,31 @@ def _keys(table: type) -> str:
     return _table(("key", "what", "default", ""), rows)
 
 
-def _settings(kind: type) -> str:
-    resolve_types(kind)
-    return _table(("key", "what", "default", ""), map(_setting, describe(kind)))
+def _driver(driver: IPowerDriver) -> str:
+    able = driver.capabilities
+    commands = ", ".join(f"`{command.value}`" for command in Command if command in able.commands)
+    boot = ", ".join(f"`{device.value}`" for device in BootDevice if device in able.boot_devices)
+    names = {ours: theirs for theirs, ours in context_names(driver).items()}
+    rows = [_setting(each, names.get(each.name, "")) for each in describe(driver.settings)]
+    return (
+        f"## `{driver.name}`: {driver.title}\n\nCommands: {commands}. Boot devices: {boot or 'none'}.\n\n"
+        + _table(("key", "what", "default", "of the", "MAAS's name", ""), rows)
+        + "\n"
+    )
 
 
-def _setting(described: Described) -> tuple[str, str, str, str]:
+def _setting(described: Described, context: str) -> tuple[str, ...]:
     choices = [f"`{word}`" for word, _ in described.setting.choices]
     which = "One of" if _single(described) else "Any of"
-    text = f"{described.setting.description} {which} {', '.join(choices)}."
+    text = f"{described.setting.description} {which} {', '.join(choices)}.".strip()
     default = NOTHING if described.required else described.default
     secret = " (secret)" if described.setting.secret else ""
     return (
         f"`{described.name}`",
         _type(described.type) + secret,
         _default(default, described.type),
+        "BMC" if described.setting.scope is Scope.BMC else "node",
+        f"`{context}`" if context else "",
         text if choices else described.setting.description,
     )
 
@@ -223,15 +271,16 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def main(words: Sequence[str]) -> int:
     """
-    Write the page, or say that it is not current.
+    Write the pages, or say which are not current.
     """
-    text = current()
-    if "--check" not in words:
-        PAGE.write_text(text, "utf-8")
-    elif text != PAGE.read_text("utf-8"):
-        print("docs/operators.md is not current; run scripts/operators_reference.py")
-        return 1
-    return 0
+    texts = {page: current(page) for page in PAGES}
+    old = [page for page, text in texts.items() if text != page.read_text("utf-8")]
+    for page in old:
+        if "--check" in words:
+            print(f"docs/{page.name} is not current; run scripts/operators_reference.py")
+        else:
+            page.write_text(texts[page], "utf-8")
+    return 1 if old and "--check" in words else 0
 
 
 if __name__ == "__main__":

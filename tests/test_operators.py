@@ -24,7 +24,20 @@ class OperatorsPageTests(SynchronousTestCase):
         """
         script = runpy.run_path(str(ROOT / "scripts" / "operators_reference.py"))
 
-        self.assertEqual(script["current"](), PAGE.read_text("utf-8"), "run scripts/operators_reference.py")
+        for page in script["PAGES"]:
+            self.assertEqual(
+                script["current"](page), page.read_text("utf-8"), "run scripts/operators_reference.py"
+            )
+
+    def test_every_driver(self) -> None:
+        """
+        Every driver that the package announces has its settings on the page of power types.
+        """
+        script = runpy.run_path(str(ROOT / "scripts" / "operators_reference.py"))
+        text = (ROOT / "docs" / "power_types.md").read_text("utf-8")
+
+        for driver in script["drivers"]():
+            self.assertIn(f"## `{driver.name}`: {driver.title}\n", text)
 
     def test_filled(self) -> None:
         """
@@ -32,7 +45,7 @@ class OperatorsPageTests(SynchronousTestCase):
         """
         text = PAGE.read_text("utf-8")
 
-        self.assertEqual(5, len(re.findall(r"<!-- from the code: \w+ -->\n\n(?!<!--)", text)))
+        self.assertEqual(4, len(re.findall(r"<!-- from the code: \w+ -->\n\n(?!<!--)", text)))
         self.assertTrue(all(f"| {code} | {meaning} |" in text for code, meaning in MEANINGS.items()))
 
     def test_examples(self) -> None:

@@ -57,6 +57,7 @@ def driver_form(driver: IPowerDriver, origin: str) -> Form:
         "from": origin,
         "missing_tools": list(driver.missing_tools()),
         "commands": sorted(command.value for command in able.commands),
+        "at_once": able.at_once,
         "boot_devices": sorted(device.value for device in able.boot_devices),
         "settings": [_setting_form(each, contexts.get(each.name)) for each in describe(driver.settings)],
     }

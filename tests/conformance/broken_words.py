@@ -171,6 +171,40 @@ class Undescribed(GuardedDriver):
     context_names: Mapping[str, str] = {"power_address": "address"}
 
 
+@frozen(kw_only=True)
+class Encrypted(FakeSettings):
+    tls: bool = setting("TLS", default=True)
+
+
+@breaks("context", "from_context does not read tls", _with(Encrypted))
+class Truthy(OtherSettings):
+    """
+    Takes the word "false" for true.
+    """
+
+    kind = Encrypted
+    context_names: Mapping[str, str] = {
+        "power_address": "address",
+        "outlet": "outlet",
+        "power_pass": "password",
+        "tls": "tls",
+    }
+
+    def from_context(self, context: Mapping[str, Any]) -> Encrypted:
+        plain = super().from_context(context)
+        tls = bool(context.get("tls", True))
+        return Encrypted(address=plain.address, outlet=plain.outlet, password=plain.password, tls=tls)
+
+
+@breaks("context", "context_names names settings that are none")
+class Misled(GuardedDriver):
+    context_names: Mapping[str, str] = {
+        "power_address": "address",
+        "outlet": "socket",
+        "power_pass": "password",
+    }
+
+
 @breaks("context_lacks", "takes a context")
 class Inventive(GuardedDriver):
     def from_context(self, context: Mapping[str, Any]) -> FakeSettings:
