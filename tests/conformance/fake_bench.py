@@ -129,6 +129,9 @@ class FakeBench(Bench):
     def obeys_soft(self) -> None:
         self._machines[NAME].obeys_soft = True
 
+    def ignores_soft(self) -> None:
+        self._machines[NAME].obeys_soft = False
+
     def mute(self) -> None:
         self._always(Fault.LOST_REQUEST, Fault.LOST_REQUEST)
 

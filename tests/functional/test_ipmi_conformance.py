@@ -92,6 +92,9 @@ class IpmiBench(Bench):
     def unmute(self) -> None:
         self._bmc.set_faults(HEALTHY)
 
+    def ignores_soft(self) -> None:
+        self._bmc.machine.latency = Latency(soft=None)
+
     def obeys_soft(self) -> None:
         self._bmc.machine.latency = Latency(soft=0.0)
 

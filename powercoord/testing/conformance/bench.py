@@ -166,6 +166,12 @@ class Bench(ABC):
         """
         raise Absent("obeys_soft")
 
+    def ignores_soft(self) -> None:
+        """
+        Its operating system ignores a soft stop from now on.
+        """
+        raise Absent("ignores_soft")
+
 
 #: What a bench may be unable to do, with the method that shows it.
 ABILITIES: Mapping[str, str] = {
@@ -176,4 +182,5 @@ ABILITIES: Mapping[str, str] = {
     "mute": "a device that falls silent",
     "lose_answers": "a device whose answers are lost",
     "obeys_soft": "an operating system that obeys",
+    "ignores_soft": "an operating system that does not",
 }

@@ -149,7 +149,7 @@ class Cancelling(ConformanceCase):
             turns += 1
         await self.finish(attempt, self.longest(what))
         self.assertIsNone(attempt.error, f"{attempt.what} failed on a healthy device: {attempt.error}")
-        return list(_spread(turns, self.bench.most_steps))
+        return list(spread(turns, self.bench.most_steps))
 
     async def _fresh(self, on: bool) -> None:
         """
@@ -230,7 +230,7 @@ class Cancelling(ConformanceCase):
         self.assertEqual(arrived, self._arrived(), "something arrived long afterwards")
 
 
-def _spread(last: int, most: int) -> Iterator[int]:
+def spread(last: int, most: int) -> Iterator[int]:
     """
     Up to ``most`` of the numbers from 0 to ``last``: the first half one by one, the others evenly.
     """

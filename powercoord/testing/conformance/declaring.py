@@ -121,9 +121,9 @@ class Declaring(ConformanceCase):
         """
         names = context_names(self.driver)
         self.assertLessEqual(set(self.bench.context), set(names), "names that DescribePowerTypes lacks")
-        self._hold_same(self.driver.from_context(dict(self.bench.context)))
         known = {each.name: each for each in describe(self.driver.settings)}
         self.assertLessEqual(set(names.values()), set(known), "context_names names settings that are none")
+        self._hold_same(self.driver.from_context(dict(self.bench.context)))
         for name, ours in names.items():
             self._hold_read(name, known[ours])
 

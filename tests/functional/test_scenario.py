@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: MIT
+"""
+The scenario, with the drivers that come with a bench of ours.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import TestCase
+
+from powercoord.testing.conformance import Bench
+from tests.conformance.fake_bench import FakeBench
+from tests.functional.scenario import Scenario
+from tests.functional.test_ipmi_conformance import IpmiBench, IpmiConformanceTests
+
+
+class FakeScenarioTests(Scenario, TestCase):
+    timeout = 60
+
+    async def make_bench(self) -> Bench:
+        return FakeBench()
+
+
+class IpmiScenarioTests(Scenario, TestCase):
+    timeout = 60
+    absent = IpmiConformanceTests.absent
+
+    async def make_bench(self) -> Bench:
+        return IpmiBench()
+
+
+# Imported for what it declares; its own tests are run where it stands.
+del IpmiConformanceTests
