@@ -3,7 +3,8 @@
 Write docs/scenario.md from docs/scenario.json: what was seen when the scenario was run with each driver.
 
 With a folder as argument (that of ``POWERCOORD_SCENARIO``, see tests/functional/scenario.py) what lies there
-takes the place of what was known of those drivers; with ``--check`` it is only said whether the page is current.
+takes the place of what was known of those drivers; with ``--check`` it is only said whether the page is
+current.
 """
 
 from __future__ import annotations

@@ -6,14 +6,17 @@ Drivers that do something else on a healthy device, or leave something behind.
 from __future__ import annotations
 
 import os
-from typing import Any
+from subprocess import Popen
+from typing import Any, ClassVar
+
+from zope.interface import implementer
 
 from powercoord.errors import PowerRefusedError
-from powercoord.interfaces import IOperation
+from powercoord.interfaces import IOperation, IPowerHints
 from powercoord.model import Boot, Command, PowerState, Target
 from powercoord.testing.driver import FakeMachine, FakeSettings
 from tests.conformance.breaking import breaks
-from tests.conformance.fake_bench import NAME, GuardedDriver
+from tests.conformance.fake_bench import NAME, PASSWORD, GuardedDriver
 
 
 @breaks("read_is_the_truth", "the device is off")
@@ -166,7 +169,7 @@ class Mixing(GuardedDriver):
         return self.last
 
 
-@breaks("made_without_opening", "open files, and timers")
+@breaks("made_without_opening", "open files, timers, and children")
 class Hasty(GuardedDriver):
     def __init__(self, *words: Any, **names: Any) -> None:
         super().__init__(*words, **names)
@@ -189,6 +192,72 @@ class Leaking(GuardedDriver):
     async def read(self, target: Target, operation: IOperation) -> PowerState:
         os.dup(1)
         return await super().read(target, operation)
+
+
+class Parent(GuardedDriver):
+    """
+    Runs a child process while it reads.
+    """
+
+    words: tuple[str, ...] = ("sleep", "20")
+    children: ClassVar[list[Any]] = []
+
+    async def read(self, target: Target, operation: IOperation) -> PowerState:
+        self.begin()
+        return await super().read(target, operation)
+
+    def begin(self) -> None:
+        self.children.append(Popen(self.words))
+
+    @classmethod
+    def bury(cls) -> None:
+        while cls.children:
+            child = cls.children.pop()
+            child.kill()
+            child.wait()
+
+
+@breaks("close", "child processes that live")
+class Orphaning(Parent):
+    pass
+
+
+@breaks("secrets", "the words of a child process")
+class Careless(Parent):
+    words = ("sh", "-c", "sleep 20; exit $?", PASSWORD)
+
+    async def close(self) -> None:
+        self.bury()
+        await super().close()
+
+
+@implementer(IPowerHints)
+class Hinting(GuardedDriver):
+    """
+    Tells of every read, and minds nobody who has stopped watching.
+    """
+
+    hint: Any = None
+
+    def watch(self, target: Target, hint: Any) -> Any:
+        self.hint = hint
+        return lambda: None
+
+    async def read(self, target: Target, operation: IOperation) -> PowerState:
+        if self.hint is not None:
+            self.hint()
+        return await super().read(target, operation)
+
+
+@breaks("hints", "after watching was ended")
+class Importunate(Hinting):
+    pass
+
+
+@breaks("hints", "opened something")
+class Polling(Hinting):
+    def watch(self, target: Target, hint: Any) -> Any:
+        return self.clock.callLater(60.0, hint).cancel
 
 
 @breaks("close_again", "a closed driver was asked")

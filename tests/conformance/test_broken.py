@@ -39,6 +39,9 @@ def run(case: type[Any], test: str) -> list[str]:
 
 
 class BrokenDriverTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.addCleanup(broken_effects.Parent.bury)
+
     def test_all_are_caught(self) -> None:
         """
         Each broken driver fails the rule that it breaks, and the complaint says why.

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from operator import le, sub
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from powercoord.errors import OperationCancelled, PowerError
+from powercoord.interfaces import IPowerHints
 from powercoord.model import Command
 from powercoord.testing.conformance.bench import Absent
 from powercoord.testing.conformance.case import ConformanceCase, needs
@@ -38,11 +40,11 @@ class Ending(ConformanceCase):
         another.target(self.bench.device.settings)
         now = self._open()
         await self.close(another)
-        self.assertEqual(before, now, "open files, and timers")
+        self.assertEqual(before, now, "open files, timers, and children")
 
     async def rule_close(self) -> None:
         """
-        After `close` no file of the driver is open and no timer of it runs.
+        After `close` no file of the driver is open, no timer of it runs, and no child of it lives.
         """
         await self._live()  # what opens once for a process, say the reactor's own pipe, is not the driver's
         await self.bench.pause(self.bench.quiet)
@@ -50,9 +52,30 @@ class Ending(ConformanceCase):
         self.driver = self.bench.make_driver()
         await self._live()
         await self.until(lambda: all(map(le, self._open(), before)), self.bench.effect)
-        files, timers = map(sub, self._open(), before)
+        files, timers, children = map(sub, self._open(), before)
         self.assertLessEqual(files, 0, "files that are open after close()")
         self.assertLessEqual(timers, 0, "timers that run after close()")
+        self.assertLessEqual(children, 0, "child processes that live after close()")
+
+    async def rule_hints(self) -> None:
+        """
+        Where a driver provides `IPowerHints`: watching opens nothing, and once it is ended no hint comes.
+        """
+        if not IPowerHints.providedBy(self.driver):
+            return
+        await self.perform(None)
+        await self.bench.pause(self.bench.quiet)
+        hints: list[int] = []
+        before = self._open()
+        stop = cast(IPowerHints, self.driver).watch(self.target(), partial(hints.append, 1))
+        self.assertEqual(before, self._open(), "watch() opened something")
+        stop()
+        seen = len(hints)
+        for on in (True, False):
+            self.bench.device.set_power(on)
+            await self.perform(None)
+            await self.bench.pause(self.bench.quiet)
+        self.assertEqual(seen, len(hints), "a hint came after watching was ended")
 
     async def _live(self) -> None:
         for command in (Command.ON, None, Command.OFF):
@@ -138,12 +161,12 @@ class Ending(ConformanceCase):
                 self.hear(attempt.failure)
                 self.assertIsInstance(attempt.error, PowerError | OperationCancelled)
 
-    def _open(self) -> tuple[int, int]:
+    def _open(self) -> tuple[int, int, int]:
         """
-        How many files are open in this process, and how many timers run.
+        How many files are open in this process, how many timers run, and how many children it has.
         """
         files = len(list(_DESCRIPTORS.iterdir())) if _DESCRIPTORS.exists() else 0
-        return files, len(_timers(self.bench.clock))
+        return files, len(_timers(self.bench.clock)), len(list(_children()))
 
 
 def _timers(clock: IReactorTime) -> list[Any]:
