@@ -71,7 +71,8 @@ class Status(Command):
 
     A page that is not the last has a ``next``, to be sent as ``after``.  The
     first page says how the ``coordinator`` itself is; an empty list of nodes
-    asks for that alone.
+    asks for that alone.  Its ``broken_drivers`` are installed and do not
+    work: an object of reasons by name.
     """
 
     arguments: ClassVar[Arguments] = [(b"nodes", Json(optional=True)), (b"after", Unicode(optional=True))]

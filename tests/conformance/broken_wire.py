@@ -13,7 +13,7 @@ from twisted.internet.task import deferLater
 
 from powercoord.errors import OperationCancelled, PowerAuthError, PowerConnError, PowerRefusedError
 from powercoord.interfaces import IOperation
-from powercoord.model import Command, PowerState, Target
+from powercoord.model import Boot, Command, PowerState, Target
 from tests.conformance.breaking import breaks
 from tests.conformance.fake_bench import NAME, GuardedDriver
 
@@ -192,6 +192,20 @@ class Parting(GuardedDriver):
     async def command(self, target: Target, command: Command, operation: IOperation) -> None:
         operation.when_cancelled(operation.sending)
         await super().command(target, command, operation)
+
+
+@breaks("cancel_of_a_boot_device", "announced something afterwards")
+class Stubborn(GuardedDriver):
+    """
+    Goes on with the steps of a boot device when it is told to stop.
+    """
+
+    async def set_boot(self, target: Target, boot: Boot, operation: IOperation) -> None:
+        try:
+            await super().set_boot(target, boot, operation)
+        finally:
+            if operation.cancelled:
+                operation.sending()
 
 
 @breaks("polite_cancel_of_a_change", "what arrived")

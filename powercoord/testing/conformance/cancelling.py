@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from twisted.internet.defer import CancelledError
 
 from powercoord.errors import OperationCancelled, PowerConnError, PowerError
-from powercoord.model import Command, PowerState
+from powercoord.model import Boot, Command, PowerState
+from powercoord.testing.conformance.bench import BOOT
 from powercoord.testing.conformance.case import ConformanceCase, needs
 from powercoord.testing.conformance.watching import Attempt, WatchedOperation
 
@@ -95,6 +96,26 @@ class Cancelling(ConformanceCase):
             await self._hold_works_on(["on"] if announced else [], moment)
             self._hold_nothing_new(attempt, announced, moment)
 
+    async def rule_cancel_of_a_boot_device(self) -> None:
+        """
+        The choice of a boot device, which may take several steps, is stopped as any change is.
+        """
+        for device in sorted(self.driver.capabilities.boot_devices, key=lambda each: each.value)[:1]:
+            for moment in await self._moments(Boot(device)):
+                for polite in (True, False):
+                    attempt = await self._begin_until(Boot(device), moment)
+                    announced = attempt.operation.announced
+                    if not polite:
+                        self._tear_down(attempt, moment)
+                    elif not attempt.over:
+                        attempt.operation.cancel()
+                        await self._hold_cancelled(attempt, announced, moment)
+                    self._hold_nothing_new(attempt, announced, moment)
+                    await self.bench.pause(self.bench.quiet)
+                    arrived = self._arrived()
+                    self.assertLessEqual(set(arrived), {BOOT} if announced else set(), "what arrived")
+                    await self._hold_works_on(arrived, moment)
+
     @needs("mute")
     async def rule_cancel_in_silence(self) -> None:
         """
@@ -137,7 +158,7 @@ class Cancelling(ConformanceCase):
     def _changes(self) -> list[Command]:
         return sorted(self.driver.capabilities.commands, key=lambda command: command.value)
 
-    async def _moments(self, what: Command | None) -> Sequence[int]:
+    async def _moments(self, what: Command | Boot | None) -> Sequence[int]:
         """
         The turns after whose number to cancel: the first ones, and some of all the others.
         """
@@ -169,7 +190,7 @@ class Cancelling(ConformanceCase):
     async def _until_arrived(self, attempt: Attempt) -> None:
         await self.until(lambda: bool(self._arrived()) or attempt.over, self.longest(Command.ON))
 
-    async def _begin_until(self, what: Command | None, moment: int) -> Attempt:
+    async def _begin_until(self, what: Command | Boot | None, moment: int) -> Attempt:
         await self._fresh(False)
         attempt = self.begin(what)
         for _ in range(moment):
