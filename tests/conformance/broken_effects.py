@@ -6,7 +6,8 @@ Drivers that do something else on a healthy device, or leave something behind.
 from __future__ import annotations
 
 import os
-from subprocess import Popen
+from pathlib import Path
+from subprocess import PIPE, Popen
 from typing import Any, ClassVar
 
 from zope.interface import implementer
@@ -199,7 +200,7 @@ class Parent(GuardedDriver):
     Runs a child process while it reads.
     """
 
-    words: tuple[str, ...] = ("sleep", "20")
+    words: tuple[str, ...] = ("sh", "-c", "read never")
     children: ClassVar[list[Any]] = []
 
     async def read(self, target: Target, operation: IOperation) -> PowerState:
@@ -207,14 +208,17 @@ class Parent(GuardedDriver):
         return await super().read(target, operation)
 
     def begin(self) -> None:
-        self.children.append(Popen(self.words))
+        self.children.append(Popen(self.words, stdin=PIPE))
+        words = Path("/proc", str(self.children[-1].pid), "cmdline")
+        while not words.read_bytes():
+            pass  # its program is being put in place; no clock of the test waits for that
 
     @classmethod
     def bury(cls) -> None:
         while cls.children:
             child = cls.children.pop()
             child.kill()
-            child.wait()
+            child.communicate()
 
 
 @breaks("close", "child processes that live")
@@ -224,7 +228,7 @@ class Orphaning(Parent):
 
 @breaks("secrets", "the words of a child process")
 class Careless(Parent):
-    words = ("sh", "-c", "sleep 20; exit $?", PASSWORD)
+    words = ("sh", "-c", "read never", PASSWORD)
 
     async def close(self) -> None:
         self.bury()

@@ -53,9 +53,9 @@ class Ending(ConformanceCase):
         await self._live()
         await self.until(lambda: all(map(le, self._open(), before)), self.bench.effect)
         files, timers, children = map(sub, self._open(), before)
+        self.assertLessEqual(children, 0, "child processes that live after close()")
         self.assertLessEqual(files, 0, "files that are open after close()")
         self.assertLessEqual(timers, 0, "timers that run after close()")
-        self.assertLessEqual(children, 0, "child processes that live after close()")
 
     async def rule_hints(self) -> None:
         """
