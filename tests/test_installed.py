@@ -47,6 +47,27 @@ def grouped(_reactor: Any) -> GroupedDriver:
     return GroupedDriver()
 
 
+@define
+class PuzzlingSettings:
+    """
+    Has a type that nobody knows.
+    """
+
+    address: NoSuchType = ""  # type: ignore[name-defined]  # noqa: F821
+
+
+class PuzzlingDriver(PaperDriver):
+    """
+    Cannot be described.
+    """
+
+    settings: Any = PuzzlingSettings
+
+
+def puzzling(_reactor: Any) -> PuzzlingDriver:
+    return PuzzlingDriver()
+
+
 def plain(_reactor: Any) -> PlainDriver:
     return PlainDriver()
 
@@ -117,6 +138,7 @@ class FindingTests(SynchronousTestCase):
         cases = {
             "tests.test_installed:grouped": "its setting 'groups' has the name of a key that every node has",
             "tests.test_installed:plain": "its settings are no attrs class",
+            "tests.test_installed:puzzling": "NameError: name 'NoSuchType' is not defined",
         }
         for value, reason in cases.items():
             self.assertEqual({"paper": reason}, find_drivers(None, [point("paper", value)]).broken)
