@@ -3,4 +3,7 @@
 Guests of libvirt: its own protocol spoken natively, and the virsh program where that cannot be.
 """
 
-__all__: list[str] = []
+from powercoord.drivers.virsh.native import VirshDriver, driver
+from powercoord.drivers.virsh.settings import VirshSettings
+
+__all__ = ["VirshDriver", "VirshSettings", "driver"]

@@ -47,7 +47,9 @@ WORDS: Mapping[GuestState, str] = MappingProxyType(
     }
 )
 
-#: A paused, sleeping or dying guest still owns its memory and its disks, so it is on. No state is no answer.
+#: A paused, sleeping or dying guest still owns its memory and its disks, so it is on. So does a crashed one,
+#: kept as it is until somebody ends it (``on_crash=preserve``): it cannot be started, only off ends it. One
+#: that crashed and is gone is "shut off". No state is no answer.
 POWER: Mapping[GuestState, PowerState] = MappingProxyType(
     {
         GuestState.RUNNING: PowerState.ON,
@@ -56,7 +58,7 @@ POWER: Mapping[GuestState, PowerState] = MappingProxyType(
         GuestState.SHUTDOWN: PowerState.ON,
         GuestState.PMSUSPENDED: PowerState.ON,
         GuestState.SHUTOFF: PowerState.OFF,
-        GuestState.CRASHED: PowerState.OFF,
+        GuestState.CRASHED: PowerState.ON,
     }
 )
 
@@ -125,13 +127,13 @@ class IHypervisor(Interface):
         :raises NoSuchGuest: it is gone.
         """
 
-    def watch(hint: Callable[[str], None]) -> Callable[[], None]:
+    def watch(hint: Callable[[frozenset[str]], None]) -> Callable[[], None]:
         """
         Call ``hint`` when a guest may have changed, until the result is called.
 
         Opens nothing.
 
-        :param hint: is given the guest's UUID, or ``""`` for all of them.
+        :param hint: is given the names and UUIDs that the guest is known by; none: it may be any.
         """
 
     async def close() -> None:

@@ -61,7 +61,7 @@ HERE = frozenset((Transport.UNIX, Transport.LOCAL))
 _HOST = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.(?!-)[A-Za-z0-9_-]{1,63})*|\[[0-9A-Fa-f:.]{2,45}\]")
 _PLACE = re.compile(r"(?P<host>\[[^][]*\]|[^][:]*)(?::(?P<port>\d{1,5}))?")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}\$?")
-#: Neither spaces nor what a shell, ssh (``%``, ``~``) or a URI (``?``, ``#``) would take for more than itself.
+#: No spaces, and nothing that a shell, ssh (``%``, ``~``) or a URI (``?``, ``#``) would take for more.
 _PATH = re.compile(r"/[A-Za-z0-9_./@+=:,-]{1,106}")
 _INSTANCE = re.compile(r"system|session|default")
 _URI = re.compile(
