@@ -11,8 +11,6 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from powercoord.drivers.virsh.place import Hypervisor
 from powercoord.errors import (
-    PowerActionError,
-    PowerAuthError,
     PowerConnError,
     PowerRefusedError,
     PowerSettingError,

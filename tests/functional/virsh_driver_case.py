@@ -42,6 +42,7 @@ class VirshDriverCase(TestCase):
     """
 
     timeout = 60
+
     def setUp(self) -> None:
         self.host = shared_host()
         self.driver: VirshDriver = driver(reactor)

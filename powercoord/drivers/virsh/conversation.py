@@ -25,7 +25,8 @@ from powercoord.errors import PowerConnError, PowerError
 #
 # A daemon works at five calls of one client at a time (max_client_requests) and reads nothing more from it
 # while it does, not even its "are you there". So we have four at most, and the fifth place is kept for that.
-# Three of them may be changes, because a destroy can take seconds and reads must get through.
+# Three of them may be changes that somebody waits for, because a destroy can take seconds and reads must get
+# through.
 AT_ONCE = 4
 CHANGES_AT_ONCE = 3
 
@@ -179,7 +180,7 @@ class Conversation(Protocol):
 
     def _next(self) -> None:
         while len(self._sent) < AT_ONCE and self.reason is None:
-            changing = sum(1 for call in self._sent.values() if call.leaving is not None)
+            changing = sum(1 for call in self._sent.values() if call.leaving and not call.forgotten)
             if self._changes and changing < CHANGES_AT_ONCE:
                 self._send(self._changes.popleft())
             elif self._reads:

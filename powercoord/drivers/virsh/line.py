@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from attrs import define, field
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -21,8 +22,8 @@ from powercoord.errors import PowerConnError, PowerError
 
 _log = Logger(namespace="powercoord.virsh")
 
-#: After a failed attempt there is none for so long, in seconds; it doubles from the first to the last.
-PAUSE, LONGEST_PAUSE = 0.5, 5.0
+#: After a failed attempt the next one waits so long, in seconds; it doubles from the first to the last.
+PAUSE, LONGEST_PAUSE = 0.25, 2.0
 
 #: A line that nobody has used for so long is closed, unless somebody watches.
 IDLE = 60.0
@@ -61,7 +62,6 @@ class Line:
     _attempt: Deferred[None] | None = field(default=None, init=False)
     _coming: Conversation | None = field(default=None, init=False)
     _waiting: list[Deferred[Conversation]] = field(factory=list, init=False)
-    _failed: PowerError | None = field(default=None, init=False)
     _failures: int = field(default=0, init=False)
     _not_before: float = field(default=0.0, init=False)
     _lost: bool = field(default=False, init=False)
@@ -81,7 +81,7 @@ class Line:
         """
         One to talk in. Who is cancelled while it waits leaves; the attempt ends with the last.
 
-        :raises PowerError: it cannot be had; or could not a moment ago.
+        :raises PowerError: it cannot be had.
         """
         if self._closed:
             raise PowerConnError(f"{self.name}: closed, because the coordinator stops")
@@ -91,8 +91,6 @@ class Line:
         if self._open is not None:
             # It is being closed, and its end has not been told yet.
             self._gone(self._open)
-        if self._attempt is None and self._failed is not None and self._clock.seconds() < self._not_before:
-            raise type(self._failed)(str(self._failed))
         mine: Deferred[Conversation] = Deferred(self._leave)
         self._waiting.append(mine)
         if self._attempt is None:
@@ -119,6 +117,9 @@ class Line:
         attempt.addCallbacks(self._connected, self._refused)
 
     async def _connect(self) -> None:
+        pause = self._not_before - self._clock.seconds()
+        if pause > 0:
+            await deferLater(self._clock, pause)
         self._coming = coming = Conversation(self._clock, self.name, self._hint, self._gone)
         try:
             await self._dial(coming)
@@ -129,7 +130,7 @@ class Line:
 
     def _connected(self, _: None) -> None:
         self._attempt, self._open, self._coming = None, self._coming, None
-        self._failed, self._failures = None, 0
+        self._failures = 0
         waiting, self._waiting = self._waiting, []
         conversation = self._open
         if conversation is None:
@@ -150,7 +151,7 @@ class Line:
             error = PowerConnError(f"{self.name}: {error}")
         if isinstance(error, PowerConnError) and not failure.check(CancelledError):
             pause = min(PAUSE * 2**self._failures, LONGEST_PAUSE)
-            self._failed, self._not_before = error, self._clock.seconds() + pause
+            self._not_before = self._clock.seconds() + pause
             self._failures += 1
         waiting, self._waiting = self._waiting, []
         for each in waiting:
