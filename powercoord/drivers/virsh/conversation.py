@@ -223,10 +223,11 @@ class Conversation(Protocol):
             raise Malformed(f"a packet of type {packet.kind}")
 
     def _answered(self, packet: Packet) -> None:
-        call = self._sent.pop(packet.serial, None)
+        call = self._sent.get(packet.serial)
         if call is None or call.procedure != packet.procedure:
             raise Malformed(f"an answer to call {packet.serial} of {packet.procedure}, which was not made")
         refusal = Refusal(read_error(packet.body)) if packet.status != Status.OK else None
+        del self._sent[packet.serial]
         self._next()
         if call.forgotten:
             return

@@ -48,10 +48,10 @@ class PaperGuest:
     state: GuestState = GuestState.SHUTOFF
     obeys: bool = True
     commands: list[str] = field(factory=list)
+    uuid: UUID = field(init=False)
 
-    @property
-    def uuid(self) -> UUID:
-        return uuid5(_SPACE, self.name)
+    def __attrs_post_init__(self) -> None:
+        self.uuid = uuid5(_SPACE, self.name)
 
     def encode(self) -> bytes:
         return string(self.name) + fixed(self.uuid.bytes) + integer(-1 if self.state in _ENDED else 7)
