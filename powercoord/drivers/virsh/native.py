@@ -13,6 +13,7 @@ from typing import Any
 from attrs import define, field
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from powercoord.drivers.virsh.errand import Errand
@@ -22,6 +23,7 @@ from powercoord.drivers.virsh.hypervisor import NativeHypervisor
 from powercoord.drivers.virsh.place import Place, Transport
 from powercoord.drivers.virsh.power import Host
 from powercoord.drivers.virsh.settings import CONTEXT_NAMES, VirshSettings, from_context
+from powercoord.drivers.virsh.shell import shell_hypervisor
 from powercoord.drivers.virsh.ssh import SshDial
 from powercoord.drivers.virsh.unix import UnixDial
 from powercoord.errors import PowerConnError, PowerSettingError, PowerUnsupportedError
@@ -31,8 +33,10 @@ from powercoord.model import Boot, Command, PowerState, Target
 #: What children are told of our environment, and where a session's daemon listens.
 _ENVIRONMENT = ("HOME", "PATH", "SSH_AUTH_SOCK", "USER", "LOGNAME", "XDG_RUNTIME_DIR")
 
-#: Hypervisors that are remembered; callers can name any.
+#: Hypervisors that are remembered though nobody uses them now; callers can name any.
 _MANY = 1000
+
+_log = Logger(namespace="powercoord.virsh")
 
 Speaks = Callable[[Place, bool], IHypervisor]
 
@@ -48,6 +52,7 @@ class VirshDriver:
     of it is unknown; the connection and all other operations on it go on.
 
     :param speaks: makes what speaks to a hypervisor, in libvirt's own protocol if the second is true.
+    :param many: hypervisors that are remembered though nobody uses them.
     """
 
     name = "virsh"
@@ -60,6 +65,7 @@ class VirshDriver:
     _clock: IReactorTime
     _speaks: Speaks
     _runtime_dir: str = ""
+    _many: int = _MANY
     _hosts: dict[tuple[Place, bool], Host] = field(factory=dict, init=False)
     _closed: bool = field(default=False, init=False)
 
@@ -96,7 +102,8 @@ class VirshDriver:
         """
         settings, host = self._host(target)
         errand: Errand[PowerState] = self._errand(target, settings, operation, "read")
-        return await errand.run(host.read(target.selector))
+        with host.used():
+            return await errand.run(host.read(target.selector))
 
     async def command(self, target: Target, command: Command, operation: IOperation) -> None:
         """
@@ -104,7 +111,8 @@ class VirshDriver:
         """
         settings, host = self._host(target)
         errand: Errand[None] = self._errand(target, settings, operation, command.value)
-        await errand.run(host.change(target.selector, command, errand.leaving))
+        with host.used():
+            await errand.run(host.change(target.selector, command, errand.leaving))
 
     async def set_boot(self, target: Target, boot: Boot, operation: IOperation) -> None:
         """
@@ -124,7 +132,14 @@ class VirshDriver:
             if not names or target.selector in names:
                 hint()
 
-        return host.hypervisor.watch(tell)
+        stop = host.hypervisor.watch(tell)
+        host.watchers.add(tell)
+
+        def no_more() -> None:
+            host.watchers.discard(tell)
+            stop()
+
+        return no_more
 
     async def close(self) -> None:
         """
@@ -133,6 +148,17 @@ class VirshDriver:
         self._closed = True
         hosts, self._hosts = list(self._hosts.values()), {}
         await gatherResults([Deferred.fromCoroutine(_closing(host)) for host in hosts])
+
+    def _make_room(self) -> None:
+        """
+        Forget those that nobody uses, when there are too many.
+        """
+        if len(self._hosts) < self._many:
+            return
+        unused = [key for key, host in self._hosts.items() if not host.in_use]
+        for key in unused:
+            closing = Deferred.fromCoroutine(_closing(self._hosts.pop(key)))
+            closing.addErrback(lambda failure: _log.failure("closing a hypervisor", failure))
 
     def _errand(
         self, target: Target, settings: VirshSettings, operation: IOperation, doing: str
@@ -151,6 +177,7 @@ class VirshDriver:
         if host is None:
             hypervisor = self._speaks(*key)
             host = Host(key[0].name, hypervisor, Gathered(self._clock, hypervisor))
+            self._make_room()
             self._hosts[key] = host
         return settings, host
 
@@ -161,9 +188,7 @@ async def _closing(host: Host) -> None:
 
 def _speak(reactor: Any, environment: Mapping[str, str], place: Place, native: bool) -> IHypervisor:
     if not native:
-        raise PowerUnsupportedError(
-            f"{place.name}: only libvirt's sockets are spoken to, here and through ssh"
-        )
+        return shell_hypervisor(reactor, place)
     if place.transport is Transport.SSH:
         return NativeHypervisor.at(reactor, place, SshDial(reactor, place, environment))
     return NativeHypervisor.at(reactor, place, UnixDial(reactor, place.sockets))

@@ -5,9 +5,10 @@ What the driver's operations are made of: a look, and a change whose refusal is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from attrs import frozen
+from attrs import define, field
 
 from powercoord.drivers.virsh.gathered import Gathered
 from powercoord.drivers.virsh.guests import (
@@ -28,7 +29,7 @@ _WANTED = {Command.ON: PowerState.ON, Command.OFF: PowerState.OFF, Command.SOFT:
 _DEAF = frozenset((GuestState.PAUSED, GuestState.PMSUSPENDED, GuestState.CRASHED))
 
 
-@frozen(eq=False)
+@define(eq=False)
 class Host:
     """
     A hypervisor, and who reads its guests.
@@ -39,6 +40,26 @@ class Host:
     name: str
     hypervisor: IHypervisor
     gathered: Gathered
+    watchers: set[object] = field(factory=set, init=False)
+    _users: int = field(default=0, init=False)
+
+    @property
+    def in_use(self) -> bool:
+        """
+        Whether anybody watches it, or does something with it.
+        """
+        return bool(self.watchers or self._users)
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """
+        Somebody does something with it.
+        """
+        self._users += 1
+        try:
+            yield
+        finally:
+            self._users -= 1
 
     async def read(self, domain: str) -> PowerState:
         """

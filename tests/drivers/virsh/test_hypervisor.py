@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from powercoord.drivers.virsh import VirshSettings
+from powercoord.drivers.virsh import VirshDriver, VirshSettings
 from powercoord.drivers.virsh.conversation import AT_ONCE, INTERVAL
 from powercoord.drivers.virsh.guests import GuestState
 from powercoord.drivers.virsh.line import IDLE, LONGEST_PAUSE, PAUSE
@@ -385,6 +385,25 @@ class LineTests(HypervisorCase):
         self.assertEqual([], self.daemon.lines)
         self.assertEqual(1, self.daemon.count()["CONNECT_CLOSE"])
         self.assertEqual([], self.clock.getDelayedCalls())
+
+    def test_many(self) -> None:
+        """
+        Hypervisors that nobody uses are forgotten when there are very many, others never.
+        """
+        hints: list[None] = []
+        self.driver = VirshDriver(self.clock, lambda place, _: self.daemon.hypervisor(place), many=5)
+        kept = self.driver.target(VirshSettings(domain="g0", socket="/run/kept"))
+        self.driver.watch(kept, lambda: hints.append(None))
+        for socket in ("/run/kept", *(f"/run/{number}" for number in range(9))):
+            target = self.driver.target(VirshSettings(domain="g0", socket=socket))
+            read = self.driver.read(target, FakeOperation(self.clock.seconds() + 9))
+            self.successResultOf(self.run_until(read))
+            self.assertLessEqual(len(self.daemon.lines), 6)
+        self.clock.advance(1)
+        self.daemon.tell(self.daemon.guests["g0"])
+
+        self.assertEqual([None], hints)
+        self.assertLess(len(self.daemon.lines), 6)
 
     def test_close(self) -> None:
         """
