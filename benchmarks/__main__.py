@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.child import hot_spots
 from benchmarks.table import machine
 
-NAMES = ("registry", "journal", "amp", "off", "memory", "ipmi", "inrush")
+NAMES = ("registry", "journal", "amp", "off", "memory", "ipmi", "inrush", "hypervisors")
 
 
 def arguments(words: Sequence[str] | None = None) -> Namespace:

@@ -17,6 +17,7 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 from benchmarks.__main__ import NAMES
 from benchmarks.ipmipower import available as ipmipower_available
 from powercoord.testing.ipmi_sim import available as ipmi_sim_available
+from tests.functional.libvirt_peer import MISSING as LIBVIRT_MISSING
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -54,6 +55,7 @@ class BenchmarkTests(SynchronousTestCase):
         "memory": ["Memory of the service with 40"],
         "inrush": ["20 nodes in 5 racks"],
         "ipmi": ["Status of 8 BMCs of `ipmi_sim`", "Status of 8 BMCs of `powercoord.sim`"],
+        "hypervisors": ["State of 4 guests of one `libvirtd`"],
     }
 
     def assertPrintsTables(self, name: str) -> dict[str, list[list[str]]]:
@@ -126,6 +128,17 @@ class BenchmarkTests(SynchronousTestCase):
             counts = [row[6].split(" of ") for row in rows if "start and imports" not in row[0]]
             self.assertEqual(8, len(counts))
             self.assertTrue(all(read == nodes for read, nodes in counts), rows)
+
+    def test_hypervisors(self) -> None:
+        """
+        The benchmark of libvirt's guests runs, and each way reads every guest.
+        """
+        if LIBVIRT_MISSING:
+            raise SkipTest(LIBVIRT_MISSING)
+        (rows,) = self.assertPrintsTables("hypervisors").values()
+
+        self.assertGreaterEqual(len(rows), 5)
+        self.assertEqual({"4 of 4"}, {row[4] for row in rows})
 
     def test_each_is_tested(self) -> None:
         """
