@@ -120,11 +120,18 @@ class Sshd:
         """
         Break the connections that are open.
         """
-        if self._daemon is not None:
-            pid = self._daemon.pid
-            for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-                with suppress(ProcessLookupError):
-                    os.kill(int(child), signal.SIGKILL)
+        for pid in self.sessions():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def sessions(self) -> list[int]:
+        """
+        The processes that serve a connection each.
+        """
+        if self._daemon is None:
+            return []
+        pid = self._daemon.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def log(self) -> str:
         """

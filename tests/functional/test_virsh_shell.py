@@ -5,89 +5,36 @@ Hypervisors through the virsh program, with a real libvirtd and real guests.
 
 from __future__ import annotations
 
-import os
-import signal
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 from uuid import UUID
 
-from twisted.internet import reactor
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
-from twisted.trial.unittest import TestCase
 
 from powercoord.drivers.virsh.guests import Guest, GuestState, NoSuchGuest, WrongState
-from powercoord.drivers.virsh.place import Place
+from powercoord.drivers.virsh.place import Hypervisor, Transport
 from powercoord.drivers.virsh.settings import VirshSettings
-from powercoord.drivers.virsh.shell import shell_hypervisor
-from powercoord.errors import PowerAuthError, PowerConnError
 from powercoord.model import Command
-from tests.functional import sshd_peer
-from tests.functional.libvirt_guest import NEVER_OFF, OBEYING, slow
-from tests.functional.libvirt_peer import MISSING, LibvirtHost, gone, until
+from tests.functional.libvirt_guest import NEVER_OFF
+from tests.functional.virsh_driver_case import shared_host
+from tests.functional.virsh_shell_case import VirshShellCase, children, nothing, reactor
 
 
-def nothing() -> None:
+class GuestTests(VirshShellCase):
     """
-    Nobody is told that it leaves.
+    Guests under QEMU.
     """
-
-
-def children(name: str) -> list[int]:
-    """
-    Our own child processes of a name.
-    """
-    mine = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
-    return [int(pid) for pid in mine if Path(f"/proc/{pid}/comm").read_text().strip() == name]
-
-
-class ShellCase(TestCase):
-    """
-    A libvirtd, and a hypervisor that is spoken to by virsh.
-    """
-
-    timeout = 60
-    skip = MISSING
 
     def setUp(self) -> None:
-        self.host = LibvirtHost()
-        self.addCleanup(self.host.close)
-        self.host.start()
+        self.host = shared_host()
 
-    def place(self, **more: Any) -> Place:
-        settings = {"domain": "any", "instance": "session", "socket": self.host.socket, "through_virsh": True}
-        return VirshSettings(**settings | more).place()
-
-    def speak(self, place: Place | None = None) -> Any:
-        """
-        The hypervisor, which leaves no process behind.
-        """
-        hypervisor = shell_hypervisor(reactor, place or self.place())
-
-        async def close() -> None:
-            await hypervisor.close()
-            self.assertEqual([], children("virsh"))
-
-        self.addCleanup(lambda: Deferred.fromCoroutine(close()))
-        return hypervisor
-
-    async def seen(self, what: Callable[[], bool], why: str) -> None:
-        """
-        Wait while the reactor turns.
-        """
-        await deferToThread(until, what, why)
-
-
-class GuestTests(ShellCase):
     async def test_verbs(self) -> None:
         """
         On, reset, soft-off and off do what they say, to the guest that is meant and to no other.
         """
-        guest, other = self.host.define("a", OBEYING), self.host.define("b", OBEYING)
+        guest, other = self.host.define("one"), self.host.define("two")
         hypervisor = self.speak()
-        mine = await hypervisor.find("a")
+        mine = await hypervisor.find("one")
         left: list[str] = []
 
         await hypervisor.act(mine, Command.ON, lambda: left.append("on"))
@@ -100,7 +47,7 @@ class GuestTests(ShellCase):
         await hypervisor.act(mine, Command.ON, nothing)
         await hypervisor.act(mine, Command.OFF, nothing)
 
-        self.assertEqual(Guest("a", UUID(guest.uuid)), mine)
+        self.assertEqual(Guest("one", UUID(guest.uuid)), mine)
         self.assertEqual(["on", "reset", "soft"], left)
         self.assertEqual("shut off (shutdown)", graceful)
         self.assertEqual(("shut off (destroyed)", False), (guest.reason(), guest.runs()))
@@ -147,11 +94,11 @@ class GuestTests(ShellCase):
         names = ["1", "a b   running", 'it\'s "quoted"', "semi;colon", "tab\\t", "ü", "x" * 60, "-q"]
         guests = {name: self.host.define(f"g{n}") for n, name in enumerate(names)}
         for name, guest in guests.items():
-            self.host.virsh("domrename", guest.uuid, f"./{name}"[2:] if name != "-q" else "--new-name=-q")
+            self.host.virsh("domrename", guest.uuid, f"--new-name={name}")
         self.host.virsh("start", guests["semi;colon"].uuid)
         hypervisor = self.speak()
         seen = await hypervisor.states([*names, "nobody"])
-        self.host.virsh("domrename", guests["1"].uuid, "one")
+        self.host.virsh("domrename", guests["1"].uuid, "first")
         self.host.virsh("domrename", guests["ü"].uuid, "1")
         again = await hypervisor.states(["1"])
 
@@ -163,9 +110,81 @@ class GuestTests(ShellCase):
             )
         self.assertEqual(guests["ü"].uuid, str(again["1"].guest.uuid))
 
-    async def error(self, work: Any) -> Exception:
-        try:
-            await work
-        except Exception as error:
-            return error
-        raise AssertionError("no error")
+    async def test_forty(self) -> None:
+        """
+        The states of many guests are one command, whose line is longer than any terminal.
+        """
+        guests = [self.host.define(f"many{number:02d}") for number in range(40)]
+        self.host.virsh("start", guests[7].uuid)
+        hypervisor = self.speak()
+        await hypervisor.states([guest.name for guest in guests])
+        seen = await hypervisor.states([guest.name for guest in guests])
+
+        running = [name for name, each in seen.items() if each.state is GuestState.RUNNING]
+        self.assertEqual((40, ["many07"]), (len(seen), running))
+
+    async def test_reads_pass_an_end(self) -> None:
+        """
+        While a guest is being ended, which takes more than a second, another is read and started.
+        """
+        dying, other = self.host.define("dying"), self.host.define("other")
+        dying.start()
+        hypervisor = self.speak()
+        seen = await hypervisor.states(["dying", "other"])
+        ending = Deferred.fromCoroutine(hypervisor.act(seen["dying"].guest, Command.OFF, nothing))
+        await hypervisor.act(seen["other"].guest, Command.ON, nothing)
+        state = (await hypervisor.states(["other"]))["other"].state
+        early = not ending.called
+        await ending
+
+        self.assertEqual((GuestState.RUNNING, True), (state, early))
+        self.assertTrue(other.runs())
+
+    async def test_hints(self) -> None:
+        """
+        Who watches is told that a guest has ended, by its name and its UUID, and nothing once he has left.
+        """
+        guest = self.host.define("watched")
+        guest.start()
+        hypervisor = self.speak()
+        hints: list[frozenset[str]] = []
+        leave = hypervisor.watch(hints.append)
+        await hypervisor.states(["watched"])
+        while not hints:
+            # It takes a moment until virsh listens; each event until then is for nobody.
+            self.host.virsh("suspend", guest.uuid)
+            self.host.virsh("resume", guest.uuid)
+            await deferLater(reactor, 0.05)
+        await deferToThread(guest.destroy)
+        await self.seen(lambda: guest.state() == "shut off", "it is off")
+        await deferLater(reactor, 0.1)
+        told = list(hints)
+        leave()
+        self.host.virsh("start", guest.uuid)
+        await deferLater(reactor, 0.2)
+
+        self.assertEqual({frozenset(("watched", guest.uuid))}, set(told))
+        self.assertEqual([], [hint for hint in hints[len(told) :] if hint])
+
+
+class TestDriverTests(VirshShellCase):
+    """
+    libvirt's test driver, inside of virsh itself.
+    """
+
+    async def test_local(self) -> None:
+        """
+        A hypervisor that lives in a virsh keeps its state from one operation to the next.
+        """
+        place = VirshSettings(
+            domain="test", hypervisor=Hypervisor.TEST, transport=Transport.LOCAL, instance="default"
+        ).place()
+        hypervisor = self.speak(place)
+        guest = await hypervisor.find("test")
+        states = []
+        for command in (Command.OFF, Command.ON, Command.SOFT):
+            await hypervisor.act(guest, command, nothing)
+            states.append((await hypervisor.states([str(guest.uuid)]))[str(guest.uuid)].state)
+
+        self.assertEqual([GuestState.SHUTOFF, GuestState.RUNNING, GuestState.SHUTOFF], states)
+        self.assertEqual(1, len(children("virsh")))

@@ -73,7 +73,7 @@ _WORKING: tuple[tuple[str, type[PowerError], str], ...] = (
         PowerUnsupportedError,
         "the hypervisor cannot do that",
     ),
-    (r"access denied|operation forbidden|Permission denied", PowerRefusedError, "it says no"),
+    (r"access denied|operation forbidden", PowerRefusedError, "it says no"),
     (r"", PowerActionError, "it cannot just now"),
 )
 
