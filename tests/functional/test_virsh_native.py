@@ -18,7 +18,7 @@ from powercoord.errors import (
 from powercoord.model import Command, PowerState
 from powercoord.strict import Moment
 from tests.functional.libvirt_guest import NEVER_OFF, OBEYING, slow
-from tests.functional.libvirt_peer import MISSING, until
+from tests.functional.libvirt_peer import MISSING, LibvirtHost, until
 from tests.functional.virsh_driver_case import VirshDriverCase, reactor
 
 skip = MISSING
@@ -233,6 +233,9 @@ class TestDriverTests(VirshDriverCase):
         """
         The test driver's guest obeys, and what it refuses in other words than QEMU is settled all the same.
         """
+        self.host = LibvirtHost()
+        self.addCleanup(self.host.close)
+        self.host.start()
         self.host.keep_test_guests()
         target = self.target("test", hypervisor=Hypervisor.TEST, instance="default")
 

@@ -26,9 +26,9 @@ reactor: Any = global_reactor
 
 
 @cache
-def shared_host() -> LibvirtHost:
+def shared_host(module: str = "") -> LibvirtHost:  # noqa: ARG001 - who it is for
     """
-    One hypervisor for all tests of this run: it takes seconds to learn what its QEMU can do.
+    One hypervisor for all tests of a module: it takes a third of a second to start one.
     """
     host = LibvirtHost()
     atexit.register(host.close)
@@ -44,7 +44,7 @@ class VirshDriverCase(TestCase):
     timeout = 60
 
     def setUp(self) -> None:
-        self.host = shared_host()
+        self.host = shared_host(type(self).__module__)
         self.driver: VirshDriver = driver(reactor)
         self.addCleanup(lambda: Deferred.fromCoroutine(self.driver.close()))
 

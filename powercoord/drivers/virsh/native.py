@@ -59,7 +59,8 @@ class VirshDriver:
     title = "Virsh (libvirt)"
     settings = VirshSettings
     #: A boot device is part of a guest's definition, and that is its owner's; see the decision about it.
-    capabilities = Capabilities(commands=frozenset(Command))
+    #: Reads gather, see `powercoord.drivers.virsh.gathered`; a few changes wait for each other inside.
+    capabilities = Capabilities(commands=frozenset(Command), at_once=16)
     context_names = CONTEXT_NAMES
 
     _clock: IReactorTime

@@ -195,6 +195,9 @@ class VirshSettings:
         return tuple(f"{folder}/{name}-sock" for name in names)
 
 
+#: What no power_address means, as no address does in a configuration.
+_HERE = "qemu:///system"
+
 #: MAAS's power parameters: each becomes which of ours. ``power_address`` is a URI, and several settings.
 CONTEXT_NAMES: Mapping[str, str] = MappingProxyType(
     {
@@ -213,11 +216,7 @@ def from_context(context: Mapping[str, Any]) -> VirshSettings:
 
     :raises PowerSettingError: one is missing or makes no sense; secrets are not told.
     """
-    uri, domain = str(context.get("power_address") or ""), str(context.get("power_id") or "")
-    if not uri:
-        raise PowerSettingError(
-            "power_address is missing; it names the hypervisor: qemu+ssh://USER@HOST/system"
-        )
+    uri, domain = str(context.get("power_address") or _HERE), str(context.get("power_id") or "")
     if not domain:
         raise PowerSettingError("power_id is missing; it names the guest")
     if context.get("power_pass"):

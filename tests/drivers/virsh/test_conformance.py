@@ -13,7 +13,7 @@ from twisted.trial.unittest import TestCase
 from powercoord.drivers.virsh import VirshDriver, VirshSettings
 from powercoord.drivers.virsh.guests import GuestState
 from powercoord.drivers.virsh.hypervisor import NativeHypervisor
-from powercoord.drivers.virsh.place import Place
+from powercoord.drivers.virsh.place import Hypervisor, Place
 from powercoord.errors import PowerConnError
 from powercoord.interfaces import IPowerDriver
 from powercoord.testing.conformance import Bench, Device, DriverConformance
@@ -25,7 +25,7 @@ REFUSING, NOBODY = "/run/refusing-sock", "/run/nobody-sock"
 class VirshDevice(Device):
     def __init__(self, daemon: PaperDaemon, name: str) -> None:
         self._guest = daemon.guests[name]
-        self.settings = VirshSettings(domain=name)
+        self.settings = VirshSettings(domain=name, hypervisor=Hypervisor.LXC)
 
     def power(self) -> bool:
         return self._guest.state is not GuestState.SHUTOFF
@@ -54,7 +54,7 @@ class VirshBench(Bench):
         self._refusing = PaperDaemon(self._clock, auth=[2], latency=0.004)
         self._nobody = PaperDaemon(self._clock, dead=PowerConnError("no socket"))
         self.device = VirshDevice(self._daemon, "guest1")
-        self.context = {"power_address": "qemu:///system", "power_id": "guest1"}
+        self.context = {"power_address": "lxc:///system", "power_id": "guest1"}
 
     def make_driver(self) -> IPowerDriver:
         return VirshDriver(self._clock, self._speak)
@@ -73,7 +73,7 @@ class VirshBench(Bench):
         return VirshSettings(domain="guest1", socket=NOBODY)
 
     def nowhere(self) -> VirshSettings:
-        return VirshSettings(domain="nobody")
+        return VirshSettings(domain="nobody", hypervisor=Hypervisor.LXC)
 
     def neighbour(self) -> Device:
         return VirshDevice(self._daemon, "guest2")
