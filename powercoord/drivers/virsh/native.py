@@ -113,7 +113,9 @@ class VirshDriver:
         settings, host = self._host(target)
         errand: Errand[None] = self._errand(target, settings, operation, command.value)
         with host.used():
-            await errand.run(host.change(target.selector, command, errand.leaving))
+            await errand.run(
+                host.change(target.selector, command, errand.leaving, lambda: operation.cancelled)
+            )
 
     async def set_boot(self, target: Target, boot: Boot, operation: IOperation) -> None:
         """

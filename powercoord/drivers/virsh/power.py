@@ -73,9 +73,13 @@ class Host:
             raise PowerActionError(f"{self.name}: {domain} is in {WORDS[seen.state]}, neither on nor off")
         return power
 
-    async def change(self, domain: str, command: Command, leaving: Callable[[], None]) -> None:
+    async def change(
+        self, domain: str, command: Command, leaving: Callable[[], None], stopped: Callable[[], bool]
+    ) -> None:
         """
         Have a command accepted.
+
+        :param stopped: whether nothing new may be sent; then a refusal is not looked into.
 
         :raises PowerError: it was not.
         """
@@ -85,6 +89,8 @@ class Host:
         except NoSuchGuest as error:
             raise self._nobody(domain, str(error)) from None
         except (WrongState, PowerActionError) as error:
+            if stopped():
+                raise _plain(error) from None
             await self._settle(domain, command, error)
 
     async def _settle(self, domain: str, command: Command, error: PowerError) -> None:

@@ -191,6 +191,11 @@ class ReadTests(HypervisorCase):
         self.assertIs(PowerState.OFF, self.read("g1"))
 
         self.assertEqual([Procedure.DOMAIN_GET_STATE], self.daemon.calls[before:])
+        self.daemon.unsupported.clear()
+        self.daemon.lines[0].close()
+        self.clock.advance(0)
+        self.read("g1")
+        self.assertEqual(Procedure.CONNECT_GET_ALL_DOMAIN_STATS, self.daemon.calls[-1])
 
 
 class ChangeTests(HypervisorCase):
@@ -273,6 +278,20 @@ class ChangeTests(HypervisorCase):
 
         self.successResultOf(self.run_until(call))
 
+    def test_polite_cancel_sends_nothing(self) -> None:
+        """
+        A politely cancelled change that is refused ends with that, and nothing is read any more.
+        """
+        self.daemon.refusal = PaperError(38, "no space left")
+        operation = FakeOperation(self.clock.seconds() + 100)
+        call = self.start(Command.ON, "g0", operation)
+        while not operation.announced:
+            self.clock.advance(0.001)
+        operation.cancel()
+        self.failureResultOf(self.run_until(call), PowerActionError)
+
+        self.assertEqual(Procedure.DOMAIN_CREATE_WITH_FLAGS, self.daemon.calls[-1])
+
     def test_boot_device(self) -> None:
         """
         No boot device is promised, and none is set.
@@ -288,6 +307,38 @@ class LineTests(HypervisorCase):
     """
     The one connection.
     """
+
+    def test_first_words(self) -> None:
+        """
+        A daemon is asked how to log in, for its guests, for pings and for events; the last two it may lack.
+        """
+        self.read()
+        words = self.daemon.calls[:]
+        self.assertEqual(
+            [
+                Procedure.AUTH_LIST,
+                Procedure.CONNECT_OPEN,
+                Procedure.CONNECT_SUPPORTS_FEATURE,
+                Procedure.CONNECT_DOMAIN_EVENT_CALLBACK_REGISTER_ANY,
+                Procedure.CONNECT_GET_ALL_DOMAIN_STATS,
+            ],
+            words,
+        )
+        self.daemon.unsupported.update(words[2:4])
+        self.daemon.lines[0].close()
+        self.clock.advance(0)
+        self.read()
+
+        self.assertEqual([*words, *words], self.daemon.calls)
+
+    def test_no_such_hypervisor(self) -> None:
+        """
+        A daemon that does not have the hypervisor says so.
+        """
+        self.daemon.unsupported.add(Procedure.CONNECT_OPEN)
+
+        self.assertIn("qemu:///system cannot be opened: this function", str(self.error(PowerConnError)))
+        self.assertEqual([], self.daemon.lines)
 
     def test_shared_dial(self) -> None:
         """
