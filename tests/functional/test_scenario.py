@@ -9,6 +9,7 @@ from twisted.trial.unittest import TestCase
 
 from powercoord.testing.conformance import Bench
 from tests.conformance.fake_bench import FakeBench
+from tests.drivers.virsh.test_conformance import VirshBench
 from tests.functional.scenario import Scenario
 from tests.functional.test_ipmi_conformance import IpmiBench, IpmiConformanceTests
 
@@ -26,6 +27,13 @@ class IpmiScenarioTests(Scenario, TestCase):
 
     async def make_bench(self) -> Bench:
         return IpmiBench()
+
+
+class VirshScenarioTests(Scenario, TestCase):
+    timeout = 60
+
+    async def make_bench(self) -> Bench:
+        return VirshBench()
 
 
 # Imported for what it declares; its own tests are run where it stands.

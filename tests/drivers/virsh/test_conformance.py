@@ -87,6 +87,9 @@ class VirshBench(Bench):
     def unmute(self) -> None:
         self._daemon.mute = self._daemon.loses = False
 
+    def ignores_soft(self) -> None:
+        self._daemon.guests["guest1"].obeys = False
+
     def obeys_soft(self) -> None:
         self._daemon.guests["guest1"].obeys = True
 
