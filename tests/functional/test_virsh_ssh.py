@@ -161,6 +161,19 @@ class SshTests(VirshDriverCase):
 
         await self.none_left()
 
+    async def test_closed_while_connecting(self) -> None:
+        """
+        When closing has ended, no child is left of what was just connecting.
+        """
+        call = Deferred.fromCoroutine(self.read(self.far()))
+        await self.wait(0.02)
+        self.assertEqual(1, len(self.children()))
+        await self.driver.close()
+
+        self.assertEqual([], self.children())
+        await self.assertFailure(call, PowerConnError)
+        await self.none_left()
+
     async def test_too_late(self) -> None:
         """
         Time that runs out while ssh connects to one who says nothing ends the child, too.

@@ -70,13 +70,6 @@ class Line:
     _leaving: Deferred[None] | None = field(default=None, init=False)
     _closed: bool = field(default=False, init=False)
 
-    @property
-    def opened(self) -> Conversation | None:
-        """
-        The conversation, if there is one.
-        """
-        return self._open
-
     async def conversation(self) -> Conversation:
         """
         One to talk in. Who is cancelled while it waits leaves; the attempt ends with the last.
@@ -99,14 +92,17 @@ class Line:
 
     async def close(self) -> None:
         """
-        Say good-bye, and hang up in any case.
+        Say good-bye, and hang up in any case; what connects just now is ended, and its child reaped.
         """
         self._closed = True
         for timer in (self._idle, self._again):
             if timer is not None and timer.active():
                 timer.cancel()
+        coming = self._coming
         if self._attempt is not None:
             self._attempt.cancel()
+        if coming is not None and coming.connected:
+            await coming.ended
         if self._open is not None:
             await self._hang_up(self._open)
         if self._leaving is not None:

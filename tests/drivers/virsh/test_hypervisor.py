@@ -471,6 +471,18 @@ class LineTests(HypervisorCase):
             self.assertIn("the coordinator stops", str(self.error(PowerConnError)))
             self.assertEqual([], self.clock.getDelayedCalls())
 
+    def test_close_while_connecting(self) -> None:
+        """
+        Closing ends what is just connecting, and those who wait for it hear it.
+        """
+        self.daemon.latency = 5.0
+        call = self.start()
+        self.clock.advance(1)
+        self.close()
+
+        self.assertIn("given up", str(self.failureResultOf(call, PowerConnError).value))
+        self.assertEqual([], self.daemon.lines)
+
     def test_dead_line(self) -> None:
         """
         A daemon that falls silent is found out between operations, too, and the next one gets through.
