@@ -7,17 +7,23 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
+from attrs import evolve
 from twisted.internet.defer import CancelledError, Deferred
 
 from powercoord.drivers.virsh import driver
+from powercoord.drivers.virsh.packets import REMOTE, Kind, Packet, Packets
 from powercoord.drivers.virsh.place import Hypervisor, Transport
+from powercoord.drivers.virsh.procedures import Procedure, read_auth
+from powercoord.drivers.virsh.ssh import far_end
 from powercoord.errors import PowerAuthError, PowerConnError, PowerToolError
 from powercoord.model import Command, PowerState, Target
 from powercoord.strict import Moment
 from tests.functional import libvirt_peer, sshd_peer
+from tests.functional.libvirt_guest import OBEYING
 from tests.functional.libvirt_peer import gone
 from tests.functional.sshd_peer import Sshd
 from tests.functional.virsh_driver_case import VirshDriverCase, reactor
@@ -103,6 +109,41 @@ class SshTests(VirshDriverCase):
 
         self.assertEqual([], self.children())
         await self.none_left()
+
+    async def test_real_guest(self) -> None:
+        """
+        A guest under QEMU is started, and ends when it is asked to, as on this host.
+        """
+        guest = self.host.define("far", OBEYING)
+        target = self.far(hypervisor=Hypervisor.QEMU, instance="session")
+        target = self.driver.target(evolve(target.settings, domain=guest.uuid))
+        await self.command(target, Command.ON)
+        guest.wait_started()
+        await self.command(target, Command.SOFT)
+        await self.seen(target, PowerState.OFF)
+
+        self.assertEqual("shut off (shutdown)", guest.reason())
+
+    def test_first_socket(self) -> None:
+        """
+        Of several sockets at the far end the first that is there is spoken to.
+        """
+        shell = subprocess.Popen(
+            ["/bin/sh", "-c", far_end(("/nonexistent/libvirt-sock", self.host.socket))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        self.addCleanup(shell.wait)
+        self.addCleanup(shell.kill)
+        assert shell.stdin is not None
+        assert shell.stdout is not None
+        shell.stdin.write(Packet(REMOTE, Procedure.AUTH_LIST, Kind.CALL, 7, 0).encode())
+        shell.stdin.flush()
+        (answer,) = Packets().feed(shell.stdout.read(36))
+        shell.stdin.close()
+        shell.stdout.close()
+
+        self.assertEqual((7, [0]), (answer.serial, read_auth(answer.body)))
 
     async def test_not_let_in(self) -> None:
         """
