@@ -111,6 +111,13 @@ class Machine:
             self._become(change)
         return self._on
 
+    def coming(self) -> Change | None:
+        """
+        The next change of power that is on its way.
+        """
+        self.power()
+        return self._plan[0] if self._plan else None
+
     def count(self, verb: str) -> int:
         """
         How often this was done to it.
@@ -119,7 +126,7 @@ class Machine:
 
     def perform(self, verb: str) -> None:
         """
-        Obey a chassis command: ``on``, ``off``, ``cycle``, ``reset``, ``soft`` or ``diag``.
+        Obey a chassis command: ``on``, ``off``, ``cycle``, ``reset``, ``soft``, ``soft-reset`` or ``diag``.
         """
         self.power()
         self.record(verb)
@@ -134,6 +141,8 @@ class Machine:
             case "cycle":
                 self._cycle(now)
             case "reset":
+                self._restart()
+            case "soft-reset" if self.latency.soft is not None:
                 self._restart()
         self.power()
 
