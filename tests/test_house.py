@@ -36,7 +36,7 @@ TOOLS = {"duration", "folding", "kinds", "nearest", "nodeset", "strict"}
 # What else a room may import. A room that is not named here may import what all share, and the tools.
 DOORS = {
     "api": {"registry"},
-    "cli": {"api", "client", "config", "installed", "registry"},
+    "cli": {"api", "client", "config", "installed", "registry", "sim"},
     "client": {"api"},
     "config": {"registry"},
     "drivers": {"registry"},

@@ -21,6 +21,7 @@ from powercoord.cli.look import drivers, nodes, query, queue, status, watch
 from powercoord.cli.past import history, resolve, show
 from powercoord.cli.power import boot, cycle, off, on, reset
 from powercoord.cli.session import RealSession, Session
+from powercoord.cli.simulate import sim
 from powercoord.cli.steer import cancel, drain, resume, shutdown, unpark
 from powercoord.errors import PowercoordError
 
@@ -122,5 +123,6 @@ for command in (
     drivers,
     check_config,
     demo,
+    sim,
 ):
     main.add_command(command)

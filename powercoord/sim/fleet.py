@@ -29,12 +29,11 @@ from powercoord.sim.bmc import Bmc
 from powercoord.sim.faults import HEALTHY, Faults
 from powercoord.sim.line import Line, Peer
 from powercoord.sim.machine import Latency, Machine
+from powercoord.sim.places import IPMI_BASE, IPMI_PORT
 from powercoord.sim.profile import Profile
 from powercoord.sim.sockets import SharedSocket, SocketEach, Wires
 
 LOOPBACK = IPv4Network("127.0.0.0/8")
-DEFAULT_BASE = "127.50.0.1"
-DEFAULT_PORT = 6230
 PROMPT = Latency()
 USUAL = Profile()
 
@@ -103,8 +102,8 @@ class SimulatedFleet(Service):
         reactor: Any,
         count: int,
         *,
-        base: str = DEFAULT_BASE,
-        port: int = DEFAULT_PORT,
+        base: str = IPMI_BASE,
+        port: int = IPMI_PORT,
         latency: Latency = PROMPT,
         profile: Profile = USUAL,
         powered: bool = False,

@@ -45,6 +45,9 @@ _NAMES: Mapping[tuple[str, str], str] = MappingProxyType(
     }
 )
 
+#: What faults call requests; ``challenge`` is any without credentials.
+REQUESTS = (*dict.fromkeys(_NAMES.values()), "challenge", "other")
+
 _REFUSED = """<!DOCTYPE html>
 <html><head><title>Intel&reg; Active Management Technology (simulated)</title></head>
 <body><h2>Log on failed. Incorrect user name or password, or user account temporarily locked.</h2></body></html>
@@ -53,8 +56,7 @@ _REFUSED = """<!DOCTYPE html>
 
 class AmtBmc(WebBmc):
     """
-    Its requests are called ``power`` ``request`` ``boot-order`` ``boot-role`` ``boot-settings`` ``boot-settings-put``
-    ``saving`` ``request-saving`` ``challenge`` (without credentials, whatever is asked) and ``other``.
+    One AMT. What faults call its requests stands in `REQUESTS`.
 
     :ivar saving: OSPowerSavingState: 2 at full power, 3 in modern standby.
     :ivar asleep: the PowerState of a machine that was sent to sleep: 4, 7, or 0.
@@ -98,6 +100,9 @@ class AmtBmc(WebBmc):
         """
         self._wrong, self._locked_until = 0, 0.0
 
+    def check(self, faults: Faults) -> None:
+        faults.check(REQUESTS, lambda word: word in FAULTS or word.isdecimal())
+
     def name_of(self, ask: Ask) -> str:
         if "authorization" not in ask.headers:
             return "challenge"
@@ -120,7 +125,7 @@ class AmtBmc(WebBmc):
         except Unreadable:
             return self._fault("0", "SchemaValidationError")
         complaint = faults.complaint(name)
-        if complaint in FAULTS:
+        if complaint is not None and complaint in FAULTS:
             return self._fault(asked.message_id, complaint)
         return self._carry_out(asked, faults, None if complaint is None else int(complaint))
 
@@ -229,7 +234,13 @@ class AmtBmc(WebBmc):
         if resource == instances.BOOT_SETTINGS:
             return [self.boot.settings]
         if resource == instances.IDENTITY:
-            return [[("InstanceID", "AMT"), ("IsEntity", "true"), ("VersionString", profile.version.rpartition(".")[0])]]
+            return [
+                [
+                    ("InstanceID", "AMT"),
+                    ("IsEntity", "true"),
+                    ("VersionString", profile.version.rpartition(".")[0]),
+                ]
+            ]
         if resource == instances.GENERAL:
             return [[("DigestRealm", profile.realm), ("InstanceID", "Intel(r) AMT: General Settings")]]
         constant = instances.CONSTANT.get(resource)

@@ -98,7 +98,11 @@ class Guard:
         first = _md5(f"{profile.username}:{profile.realm}:{password}")
         entity = f":{hashlib.md5(body).hexdigest()}" if qop == "auth-int" else ""
         second = _md5(f"{method}:{said.get('uri', '')}{entity}")
-        middle = [said.get(name, "") for name in ("nonce", "nc", "cnonce", "qop")] if qop else [said.get("nonce", "")]
+        middle = (
+            [said.get(name, "") for name in ("nonce", "nc", "cnonce", "qop")]
+            if qop
+            else [said.get("nonce", "")]
+        )
         return _md5(":".join([first, *middle, second]))
 
     def _fresh(self, said: Mapping[str, str]) -> bool:

@@ -137,7 +137,8 @@ class Reference:
         As it is written.
         """
         chosen = "".join(
-            f'<c:Selector Name="{escape(name)}">{escape(value)}</c:Selector>' for name, value in self.selectors
+            f'<c:Selector Name="{escape(name)}">{escape(value)}</c:Selector>'
+            for name, value in self.selectors
         )
         return (
             f"<b:Address>{ANONYMOUS}</b:Address><b:ReferenceParameters><c:ResourceURI>{self.resource}</c:ResourceURI>"

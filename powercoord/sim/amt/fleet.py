@@ -23,11 +23,9 @@ from typing import Any
 from powercoord.sim.amt.bmc import AmtBmc
 from powercoord.sim.amt.profile import Profile
 from powercoord.sim.machine import Latency, Machine
+from powercoord.sim.places import AMT_BASE, AMT_PORT, AMT_TLS_PORT
 from powercoord.sim.web.fleet import WebFleet
 
-DEFAULT_BASE = "127.70.0.1"
-DEFAULT_PORT = 16992
-DEFAULT_TLS_PORT = 16993
 PROMPT = Latency()
 USUAL = Profile()
 
@@ -48,7 +46,7 @@ class AmtFleet(WebFleet[AmtBmc]):
         reactor: Any,
         count: int,
         *,
-        base: str = DEFAULT_BASE,
+        base: str = AMT_BASE,
         port: int | None = None,
         latency: Latency = PROMPT,
         profile: Profile = USUAL,
@@ -60,5 +58,5 @@ class AmtFleet(WebFleet[AmtBmc]):
         bmcs = [
             AmtBmc(reactor, Machine(reactor, latency, powered), profile, random_bytes) for _ in range(count)
         ]
-        usual = DEFAULT_TLS_PORT if tls else DEFAULT_PORT
+        usual = AMT_TLS_PORT if tls else AMT_PORT
         super().__init__(reactor, bmcs, base=base, port=usual if port is None else port, tls=tls)

@@ -159,7 +159,14 @@ def _boot_config() -> list[Instance]:
 
 
 def _boot_capabilities() -> list[Instance]:
-    able = {"BIOSReflash", "BIOSSecureBoot", "BIOSSetup", "ForceCDorDVDBoot", "ForceHardDriveBoot", "ForcePXEBoot"}
+    able = {
+        "BIOSReflash",
+        "BIOSSecureBoot",
+        "BIOSSetup",
+        "ForceCDorDVDBoot",
+        "ForceHardDriveBoot",
+        "ForcePXEBoot",
+    }
     names = ("BIOSPause", *sorted(able), "ForceDiagnosticBoot", "IDER", "SOL", "SecureErase")
     flags = [(name, str(name in able).lower()) for name in names]
     return [

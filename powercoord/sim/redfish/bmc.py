@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from powercoord.sim.machine import Machine
 from powercoord.sim.redfish.login import known
-from powercoord.sim.redfish.messages import complained, refused
+from powercoord.sim.redfish.messages import COMPLAINTS, complained, refused
 from powercoord.sim.redfish.places import Method, find, places
 from powercoord.sim.redfish.profile import ETags, Profile, Slash
 from powercoord.sim.redfish.service import Call, Refused, Service
@@ -26,11 +26,16 @@ from powercoord.sim.web.faults import Faults
 
 OTHER = "other"
 
+#: What faults call requests.
+REQUESTS = (
+    *("root", "systems", "system", "reset", "boot", "settings", "action-info", "login", "logout", "session"),
+    *("task", "events", OTHER),
+)
+
 
 class RedfishBmc(WebBmc):
     """
-    Its requests are called ``root`` ``systems`` ``system`` ``reset`` ``boot`` ``settings`` ``action-info`` ``login``
-    ``logout`` ``session`` ``task`` ``events`` and ``other``.
+    One BMC. What faults call its requests stands in `REQUESTS`.
 
     :param place: tells it from others.
     :param random_bytes: for tokens; seeded in tests.
@@ -62,6 +67,9 @@ class RedfishBmc(WebBmc):
             self._clock, self._place, profile, self.machines, self.record, self.sessions, tasks
         )
         self._places = places(sessions=profile.sessions, events=profile.events)
+
+    def check(self, faults: Faults) -> None:
+        faults.check(REQUESTS, COMPLAINTS.__contains__)
 
     def name_of(self, ask: Ask) -> str:
         method, _ = self._find(ask)
@@ -97,7 +105,11 @@ class RedfishBmc(WebBmc):
             raise Refused(401, "NoValidSession")
         if method is None:
             missing = find(self._places, ask.path.rstrip("/")) is None
-            raise Refused(404, "ResourceMissingAtURI", ask.path) if missing else Refused(405, "OperationNotAllowed")
+            raise (
+                Refused(404, "ResourceMissingAtURI", ask.path)
+                if missing
+                else Refused(405, "OperationNotAllowed")
+            )
         call = Call(self.service, ask, words, account, faults, partial(self._command, faults))
         self._check_etag(call)
         return method.do(call)

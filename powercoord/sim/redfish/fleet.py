@@ -22,12 +22,11 @@ from typing import Any
 
 from powercoord.sim.fleet import addresses
 from powercoord.sim.machine import Latency, Machine
+from powercoord.sim.places import REDFISH_BASE, REDFISH_PORT
 from powercoord.sim.redfish.bmc import RedfishBmc
 from powercoord.sim.redfish.profile import Profile
 from powercoord.sim.web.fleet import WebFleet
 
-DEFAULT_BASE = "127.60.0.1"
-DEFAULT_PORT = 8443
 PROMPT = Latency()
 USUAL = Profile()
 
@@ -49,8 +48,8 @@ class RedfishFleet(WebFleet[RedfishBmc]):
         reactor: Any,
         count: int,
         *,
-        base: str = DEFAULT_BASE,
-        port: int = DEFAULT_PORT,
+        base: str = REDFISH_BASE,
+        port: int = REDFISH_PORT,
         systems: int = 1,
         latency: Latency = PROMPT,
         profile: Profile = USUAL,

@@ -60,6 +60,12 @@ class WebBmc(ABC):
         return self._react(ask, name, answer, _ending(faults, name), faults)
 
     @abstractmethod
+    def check(self, faults: Faults) -> None:
+        """
+        :raises ValueError: they have words that this kind does not know.
+        """
+
+    @abstractmethod
     def name_of(self, ask: Ask) -> str:
         """
         What a request is for, in the words of faults.
@@ -101,9 +107,7 @@ class WebBmc(ABC):
     ) -> Reaction:
         heard = ending not in (Ending.SILENT, Ending.DROPPED)
         code = answer.code if answer is not None and heard else None
-        self.record.handled(
-            Handled(self._clock.seconds(), ask.connection, ask.method, ask.path, name, code)
-        )
+        self.record.handled(Handled(self._clock.seconds(), ask.connection, ask.method, ask.path, name, code))
         if answer is not None and hit(faults.garbage, name):
             answer = evolve(answer, body=GARBAGE, framing=Framing.LENGTH)
         return Reaction(answer if heard else None, faults.delay if hit(faults.slow, name) else 0.0, ending)

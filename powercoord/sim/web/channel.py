@@ -99,7 +99,9 @@ class Exchange(Request):
     def _send(self, answer: Answer, ending: Ending | None) -> None:
         old = self.clientproto != b"HTTP/1.1"
         framing = _framing(answer, old, ending)
-        self.channel.persistent = self.channel.persistent and not (answer.close or framing is Framing.UNTIL_CLOSE)
+        self.channel.persistent = self.channel.persistent and not (
+            answer.close or framing is Framing.UNTIL_CLOSE
+        )
         bodiless = self.method == b"HEAD" or answer.code in NO_BODY_CODES
         self.startedWriting = 1
         self._head(answer, framing)
@@ -216,7 +218,7 @@ class Doorway(ServerFactory):
         channel.callLater = self._reactor.callLater
         return channel
 
-    def acceptableProtocols(self) -> list[bytes]:  # noqa: N802 - Twisted's name
+    def acceptableProtocols(self) -> list[bytes]:
         """
         Who offers protocols by ALPN, as curl does, is refused where none is taken.
         """

@@ -5,7 +5,7 @@ What can be wrong with a simulated BMC that speaks HTTP. Set at any moment.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 
 from attrs import field, frozen
@@ -76,6 +76,26 @@ class Faults:
         The error with which this request is answered.
         """
         return self.complain.get(name, self.complain.get(EVERY))
+
+    def check(self, requests: Collection[str], complains: Callable[[str], bool]) -> None:
+        """
+        :raises ValueError: a request or a complaint is none of these.
+        """
+        lists = (
+            self.mute,
+            self.drop_before,
+            self.drop_after,
+            self.torn,
+            self.endless,
+            self.garbage,
+            self.slow,
+        )
+        named = {*self.refuse, *self.complain}.union(*lists)
+        for name in sorted(named - {EVERY, *requests}):
+            raise ValueError(f"no request is called {name!r}; there are {', '.join(requests)} and {EVERY}")
+        for word in self.complain.values():
+            if not complains(word):
+                raise ValueError(f"there is no complaint {word!r} (see docs/simulators.md)")
 
 
 HEALTHY = Faults()

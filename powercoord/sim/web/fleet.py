@@ -89,7 +89,10 @@ class Station(Generic[B]):
     def set_faults(self, faults: Faults = HEALTHY) -> None:
         """
         From now on this is wrong with it, and nothing else.
+
+        :raises ValueError: they have words that this kind of BMC does not know.
         """
+        self.bmc.check(faults)
         closed, self.bmc.faults = self.bmc.faults.closed, faults
         if faults.closed and not closed:
             self.shut().addErrback(_log_failure, self.address)
@@ -99,7 +102,10 @@ class Station(Generic[B]):
     def fail_next(self, name: str, faults: Faults, times: int = 1) -> None:
         """
         The next so many requests of this name meet these faults instead; after them all is as before.
+
+        :raises ValueError: they have words that this kind of BMC does not know.
         """
+        self.bmc.check(faults)
         self.bmc.fail_next(name, faults, times)
 
     def hang_up(self) -> None:
