@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """
-Where the simulated fleets are unless somebody says otherwise. Imports nothing, so that asking for help is quick.
+Where the simulated fleets are unless somebody says otherwise. It imports nothing, so that help is quick.
 """
 
 IPMI_BASE, IPMI_PORT = "127.50.0.1", 6230

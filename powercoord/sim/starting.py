@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 #: Where the administrator's password may stand instead of in a file.
 VARIABLE = "POWERCOORD_SIM_PASSWORD"
 
-_FAULTS = """What is wrong, with all BMCs or, after an @, with some of them, counted from 1: dead, delay=2@1-5,
-mute=reset, complain=reset:SYS518. Repeat it for more."""
+_FAULTS = """What is wrong, with all BMCs or, after an @, with some of them, counted from 1: dead,
+delay=2@1-5, mute=reset, complain=reset:SYS518. Repeat it for more."""
 _QUIRK = "How this kind departs from others: etags=weak, reset_code=202. Repeat it for more."
-_EPILOG = "The names of faults, quirks, requests and complaints: docs/simulators.md. The user is admin, the password "
-_EPILOG += f"{PASSWORD!r} unless --password-file or the environment's {VARIABLE} says otherwise."
+_EPILOG = f"""The names of faults, quirks, requests and complaints: docs/simulators.md. The user is admin, the
+password {PASSWORD!r} unless --password-file or the environment's {VARIABLE} says otherwise."""
 
 
 def arguments(words: Sequence[str], program: str = "powercoord sim") -> Namespace:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """
-Faults and profiles as words of a command line: ``delay=2``, ``complain=reset:SYS518``, ``mute=reset,boot``, ``dead``.
+Faults and profiles as words of a command line: ``delay=2``, ``complain=reset:SYS518``, ``dead``.
 """
 
 from __future__ import annotations

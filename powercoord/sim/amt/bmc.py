@@ -25,6 +25,9 @@ from powercoord.sim.web.faults import Faults
 PATH = "/wsman"
 FULL_POWER, SAVING_POWER = 2, 3
 
+#: As recorded; every pull gets everything, so that none needs to be told from another.
+_CONTEXT = "5E1A0000-0000-0000-0000-000000000000"
+
 _SOAP = "application/soap+xml; charset=UTF-8"
 
 #: What faults call a request, by action and class.
@@ -50,7 +53,8 @@ REQUESTS = (*dict.fromkeys(_NAMES.values()), "challenge", "other")
 
 _REFUSED = """<!DOCTYPE html>
 <html><head><title>Intel&reg; Active Management Technology (simulated)</title></head>
-<body><h2>Log on failed. Incorrect user name or password, or user account temporarily locked.</h2></body></html>
+<body><h2>Log on failed. Incorrect user name or password, or user account temporarily locked.</h2>
+</body></html>
 """
 
 
@@ -77,7 +81,7 @@ class AmtBmc(WebBmc):
 
     def restart(self, profile: Profile) -> None:
         """
-        Begin anew as another kind: nonces, locks and what was chosen to boot are gone; the machine does not notice.
+        Begin anew as another kind: nonces, locks, the choice of boot are gone; the machine does not notice.
         """
         self.profile = profile
         self.guard = Guard(self._clock, profile, self._random_bytes)
@@ -212,11 +216,10 @@ class AmtBmc(WebBmc):
             return self._fault(asked.message_id, "DestinationUnreachable")
         if asked.action == "Get":
             return self._get(asked, found[0], "GetResponse")
-        body = "<g:EnumerateResponse><g:EnumerationContext>5E1A0000-0000-0000-0000-000000000000"
-        body += "</g:EnumerationContext></g:EnumerateResponse>"
+        body = f"<g:EnumerateResponse><g:EnumerationContext>{_CONTEXT}</g:EnumerationContext></g:EnumerateResponse>"
         if asked.action == "Pull":
             items = "".join(instance("h", asked.kind, each) for each in found)
-            body = f"<g:PullResponse><g:Items>{items}</g:Items><g:EndOfSequence></g:EndOfSequence></g:PullResponse>"
+            body = f"<g:PullResponse><g:Items>{items}</g:Items><g:EndOfSequence/></g:PullResponse>"
         action = f"{ENUMERATION}/{asked.action}Response"
         return self._good(self._writer().answer(asked, action, body, enumeration=True))
 

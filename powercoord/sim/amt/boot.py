@@ -13,7 +13,7 @@ from powercoord.sim.amt.instances import SOURCES, Instance, boot_settings
 from powercoord.sim.amt.power import INVALID_PARAMETER
 from powercoord.sim.machine import NO_BOOT, Machine
 
-#: CIM_BootService.SetBootConfigRole (DSP0004's CIM schema): the next start; the next start only; not the next.
+#: CIM_BootService.SetBootConfigRole (CIM schema 2): the next start; the next start only; not the next.
 _IS_NEXT, _IS_NEXT_ONCE, _IS_NOT_NEXT = "1", "32768", "2"
 
 
@@ -61,8 +61,12 @@ class BootChoice:
         """
         AMT_BootSettingData is what was sent, and what was not mentioned.
         """
-        sent = dict(asked.members())
-        self.settings = [(name, sent.get(name, value)) for name, value in self.settings]
+        sent: dict[str, list[str]] = {}
+        for name, value in asked.members():
+            sent.setdefault(name, []).append(value)
+        self.settings = [
+            (name, sent[name].pop(0) if sent.get(name) else value) for name, value in self.settings
+        ]
         return self.settings
 
     def _arm(self) -> None:

@@ -35,7 +35,7 @@ FAULTS = MappingProxyType(
         ),
         "ActionNotSupported": ("b", "Sender", "The action is not supported by the service."),
         "InvalidRepresentation": ("e", "Sender", "The XML content was invalid."),
-        "SchemaValidationError": ("e", "Sender", "The supplied SOAP violates the corresponding XML schema definition."),
+        "SchemaValidationError": ("e", "Sender", "The supplied SOAP violates the XML schema definition."),
         "InvalidSelectors": ("e", "Sender", "The Selectors for the resource were not valid."),
         "AccessDenied": ("e", "Sender", "The sender was not authorized to access the resource."),
         "QuotaLimit": ("e", "Receiver", "The service is busy servicing other requests."),
@@ -173,7 +173,7 @@ class Writer:
 
     def answer(self, asked: Envelope, action: str, body: str, *, enumeration: bool = False) -> bytes:
         """
-        A good answer. In the body ``g`` is the resource's namespace, or the enumeration's and ``h`` the resource's.
+        A good answer. In its body ``g`` is the resource's namespace; or the enumeration's, and ``h`` that.
         """
         spaces = f'xmlns:g="{escape(asked.resource)}"'
         if enumeration:

@@ -13,6 +13,7 @@ from attrs import evolve
 from twisted.internet.interfaces import IReactorTime
 
 from powercoord.sim.machine import Machine
+from powercoord.sim.redfish.events import Events
 from powercoord.sim.redfish.login import known
 from powercoord.sim.redfish.messages import COMPLAINTS, complained, refused
 from powercoord.sim.redfish.places import Method, find, places
@@ -66,6 +67,7 @@ class RedfishBmc(WebBmc):
         self.service = Service(
             self._clock, self._place, profile, self.machines, self.record, self.sessions, tasks
         )
+        self.events = Events(self.service)
         self._places = places(sessions=profile.sessions, events=profile.events)
 
     def check(self, faults: Faults) -> None:
@@ -85,6 +87,9 @@ class RedfishBmc(WebBmc):
 
     def refusal(self, code: int, name: str) -> Answer:
         return refused(code, "GeneralError")
+
+    def news(self) -> bytes:
+        return self.events.news(self.faults)
 
     def _find(self, ask: Ask) -> tuple[Method | None, tuple[str, ...]]:
         found = find(self._places, ask.path.rstrip("/"))

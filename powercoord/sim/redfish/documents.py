@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """
-The resources of a service as JSON objects (DSP2046: ServiceRoot, ComputerSystem, ActionInfo, Task, Session …).
+The resources of a service as JSON objects (DSP2046).
 """
 
 from __future__ import annotations
@@ -244,7 +244,7 @@ def task(service: Service, begun: Task) -> Json:
     )
 
 
-def event_service(service: Service) -> Json:
+def event_service() -> Json:
     """
     Where one hears what happens.
     """

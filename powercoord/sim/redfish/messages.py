@@ -2,6 +2,7 @@
 """
 Redfish's error bodies (DSP0266, "Error responses") and the words of some vendors.
 """
+# ruff: noqa: E501 - a table of sentences
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def _tasks(call: Call) -> documents.Json:
     return documents.collection(path, "TaskCollection", paths)
 
 
-def _listen(call: Call) -> Answer:
+def _listen(_: Call) -> Answer:
     kind = ("Content-Type", "text/event-stream")
     return Answer(headers=(kind,), framing=Framing.CHUNKED, stream=True, body=b": here\n\n")
 
@@ -128,7 +128,7 @@ _SESSIONS = (
 )
 
 _EVENTS = (
-    place(f"{ROOT}/EventService", GET=read("events", lambda call: documents.event_service(call.service))),
+    place(f"{ROOT}/EventService", GET=read("events", lambda _: documents.event_service())),
     place(f"{ROOT}/EventService/SSE", GET=Method("events", _listen)),
 )
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """
-What kind of Redfish service is simulated: how it departs from others that are as right. One value serves a fleet.
+What kind of Redfish service is simulated: how it departs from others. One value serves a whole fleet.
 
 Where each kind was seen stands in docs/simulators.md.
 """
@@ -102,8 +102,8 @@ class Profile:
     :param retry_after: of a task, seconds.
     :param task_lasts: a task needs so long at least.
     :param reset_types: what may be asked; :param told: where that stands.
-    :param changing: the power state told while power is changing: ``Powering`` for PoweringOn and PoweringOff,
-        ``null``, ``Reset``, ``Unknown`` …; empty: what it was before.
+    :param changing: the power state told while power is changing: ``Powering`` for PoweringOn and
+        PoweringOff, ``null``, ``Reset``, ``Unknown`` …; empty: what it was before.
     :param already: the status of an On when on, and of an Off when off.
     :param impossible: the status of a restart when off.
     :param conflict_after_off: for so many seconds after power off, On is refused with 409 (iDRAC10).

@@ -77,6 +77,12 @@ class WebBmc(ABC):
         Do what is asked.
         """
 
+    def news(self) -> bytes:
+        """
+        What is to be told to those who listen, since it was told last.
+        """
+        return b""
+
     @abstractmethod
     def refusal(self, code: int, name: str) -> Answer:
         """

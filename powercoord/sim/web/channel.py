@@ -28,6 +28,7 @@ IDLE = 60.0
 _AMT_CHUNK = 0x400
 _PIECE = 65536
 _PAUSE = 0.001
+_BETWEEN_NEWS = 0.05
 
 
 class Exchange(Request):
@@ -64,7 +65,7 @@ class Exchange(Request):
             self._later.cancel()
             self._later = None
         if self._streaming:
-            self.channel.factory.streams.discard(self)
+            self.channel.factory.deaf(self)
         super().connectionLost(reason)
 
     def tell(self, text: bytes) -> None:
@@ -114,7 +115,7 @@ class Exchange(Request):
         elif answer.stream:
             self.channel.write(body)
             self._streaming = True
-            self.channel.factory.streams.add(self)
+            self.channel.factory.listen(self)
         else:
             self.channel.write(body)
             self.finish()
@@ -206,6 +207,7 @@ class Doorway(ServerFactory):
         self.bmc = bmc
         self.channels: set[Channel] = set()
         self.streams: set[Exchange] = set()
+        self._telling: IDelayedCall | None = None
         self._empty: list[Deferred[None]] = []
 
     def __repr__(self) -> str:
@@ -215,7 +217,7 @@ class Doorway(ServerFactory):
         channel = Channel()
         channel.factory = self
         channel.timeOut = IDLE  # type: ignore[assignment]
-        channel.callLater = self._reactor.callLater
+        channel.callLater = self._reactor.callLater  # type: ignore[method-assign]
         return channel
 
     def acceptableProtocols(self) -> list[bytes]:
@@ -223,6 +225,32 @@ class Doorway(ServerFactory):
         Who offers protocols by ALPN, as curl does, is refused where none is taken.
         """
         return [b"http/1.1"]
+
+    def listen(self, exchange: Exchange) -> None:
+        """
+        Tell this one what happens, from now on.
+        """
+        if not self.streams:
+            self.bmc.news()
+            self._telling = self._reactor.callLater(_BETWEEN_NEWS, self._tell)
+        self.streams.add(exchange)
+
+    def deaf(self, exchange: Exchange) -> None:
+        """
+        This one does not listen any more.
+        """
+        self.streams.discard(exchange)
+        if not self.streams and self._telling is not None:
+            self._telling.cancel()
+            self._telling = None
+
+    def _tell(self) -> None:
+        self._telling = None
+        news = self.bmc.news()
+        for exchange in list(self.streams) if news else ():
+            exchange.tell(news)
+        if self.streams:
+            self._telling = self._reactor.callLater(_BETWEEN_NEWS, self._tell)
 
     def joined(self, channel: Channel) -> int:
         """

@@ -40,8 +40,8 @@ class Faults:
     :param endless: these are done, and the body of the answer never ends.
     :param garbage: these are done, and the body of the answer is not what it should be.
     :param refuse: these are answered with an HTTP status, and not done.
-    :param complain: these are answered with an error in the BMC's own words, and not done; each kind of BMC has
-        a list of them.
+    :param complain: these are answered with an error in the BMC's own words, and not done; each kind of BMC
+        has a list of them.
     :param shows: the power state that is told, in the BMC's own words, whatever it is.
     :param stuck: power commands are accepted and nothing happens.
     :param task_fails: the same, and a task that was made of one ends as a failure.
@@ -92,7 +92,8 @@ class Faults:
         )
         named = {*self.refuse, *self.complain}.union(*lists)
         for name in sorted(named - {EVERY, *requests}):
-            raise ValueError(f"no request is called {name!r}; there are {', '.join(requests)} and {EVERY}")
+            known = ", ".join(requests)
+            raise ValueError(f"no request is called {name!r}; there are {known} and {EVERY}")
         for word in self.complain.values():
             if not complains(word):
                 raise ValueError(f"there is no complaint {word!r} (see docs/simulators.md)")
