@@ -216,7 +216,8 @@ class AmtBmc(WebBmc):
             return self._fault(asked.message_id, "DestinationUnreachable")
         if asked.action == "Get":
             return self._get(asked, found[0], "GetResponse")
-        body = f"<g:EnumerateResponse><g:EnumerationContext>{_CONTEXT}</g:EnumerationContext></g:EnumerateResponse>"
+        body = f"<g:EnumerationContext>{_CONTEXT}</g:EnumerationContext>"
+        body = f"<g:EnumerateResponse>{body}</g:EnumerateResponse>"
         if asked.action == "Pull":
             items = "".join(instance("h", asked.kind, each) for each in found)
             body = f"<g:PullResponse><g:Items>{items}</g:Items><g:EndOfSequence/></g:PullResponse>"

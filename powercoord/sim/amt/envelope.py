@@ -40,7 +40,7 @@ FAULTS = MappingProxyType(
         "AccessDenied": ("e", "Sender", "The sender was not authorized to access the resource."),
         "QuotaLimit": ("e", "Receiver", "The service is busy servicing other requests."),
         "TimedOut": ("e", "Receiver", "The operation has timed out."),
-        "InternalError": ("e", "Receiver", "The service cannot comply with the request due to internal errors."),
+        "InternalError": ("e", "Receiver", "The service cannot comply due to internal processing errors."),
     }
 )  # fmt: skip
 

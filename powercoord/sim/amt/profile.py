@@ -20,7 +20,7 @@ class Profile:
     :param spaced: whether a space follows each comma of the challenge; recorded: only the first.
     :param close_on_401: whether a challenge ends its connection.
     :param nonce_uses: as often a nonce may be used; 0: without limit; :param nonce_lasts: for so long.
-    :param lock_after: wrong passwords after which nobody is let in; 0: never; :param lock_lasts: for how long.
+    :param lock_after: wrong passwords after which nobody is let in, for `lock_lasts` seconds; 0: never.
     :param graceful: whether the operating system can be asked to stop: 12 and 14 are available while on.
     :param off_state: the PowerState of a machine that is off: 8, or 6.
     :param accepted: ReturnValue of what is done: 0, or 4096 (job started).

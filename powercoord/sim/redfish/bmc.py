@@ -30,7 +30,7 @@ OTHER = "other"
 #: What faults call requests.
 REQUESTS = (
     *("root", "systems", "system", "reset", "boot", "settings", "action-info", "login", "logout", "session"),
-    *("task", "events", OTHER),
+    *("task", "events", "account", OTHER),
 )
 
 
@@ -123,6 +123,8 @@ class RedfishBmc(WebBmc):
         self.command(machine, asked, verb, code, faults)
 
     def _check_form(self, ask: Ask) -> None:
+        if ask.headers.get("odata-version", "4.0") != "4.0":
+            raise Refused(412, "HeaderInvalid", "OData-Version")
         identity = ask.headers.get("accept-encoding", "").strip() == "identity"
         if identity and self.profile.identity:
             raise Refused(self.profile.identity, "HeaderInvalid", "Accept-Encoding")
@@ -157,6 +159,11 @@ class RedfishBmc(WebBmc):
         if not taken & {each.strip() for each in sent.split(",")}:
             raise Refused(412, "PreconditionFailed")
 
+    def _allowed(self, ask: Ask) -> str:
+        found = find(self._places, ask.path.rstrip("/"))
+        methods = () if found is None else tuple(found[0].methods)
+        return ", ".join((*methods, "HEAD") if "GET" in methods else methods)
+
     def _read(self, call: Call) -> Answer:
         method, _ = self._find(evolve(call.ask, method="GET"))
         return Answer() if method is None else method.do(call)
@@ -175,5 +182,7 @@ class RedfishBmc(WebBmc):
         if answer.code == 200 and answer.body and not answer.stream and self.profile.etags is not ETags.NONE:
             weak = "" if self.profile.etags is ETags.STRONG else "W/"
             headers.append(("ETag", weak + self._tag(answer)))
+        if answer.code in (200, 405):
+            headers.append(("Allow", self._allowed(ask)))
         framing = answer.framing if self.profile.lengths else Framing.CHUNKED
         return evolve(answer, headers=tuple(headers), framing=framing, close=self.profile.close)

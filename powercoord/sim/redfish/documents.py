@@ -30,6 +30,9 @@ TARGETS = {
 }
 _NAMES = {device: name for name, device in TARGETS.items()}
 
+ENABLED = ("Disabled", "Once", "Continuous")
+MODES = ("Legacy", "UEFI")
+
 #: What one string makes of two reset types, as recorded of a Supermicro (firmware of Redfish 1.14.0).
 FUSED = "GracefulShutdownGracefulRestart"
 
@@ -79,6 +82,7 @@ def root(service: Service) -> Json:
         Vendor=profile.vendor,
         Systems=link(f"{ROOT}/Systems"),
         Tasks=link(f"{ROOT}/TaskService"),
+        AccountService=link(f"{ROOT}/AccountService"),
         Links={},
     )
     document["Id"] = "RootService"
@@ -88,6 +92,17 @@ def root(service: Service) -> Json:
     if profile.events:
         document["EventService"] = link(f"{ROOT}/EventService")
     return document
+
+
+def odata(service: Service) -> Json:
+    """
+    The OData service document.
+    """
+    linked = {name: value for name, value in root(service).items() if isinstance(value, dict)}
+    urls = {name: value["@odata.id"] for name, value in linked.items() if "@odata.id" in value}
+    urls = {"Service": f"{ROOT}/"} | urls
+    listed = [{"name": name, "kind": "Singleton", "url": url} for name, url in urls.items()]
+    return {"@odata.context": f"{ROOT}/$metadata", "value": listed}
 
 
 def system(service: Service, index: int, faults: Faults) -> Json:
@@ -169,9 +184,11 @@ def boot(service: Service, machine: Machine) -> Json:
         enabled = "Continuous" if lasting else "Once"
     return {
         "BootSourceOverrideEnabled": enabled,
+        "BootSourceOverrideEnabled@Redfish.AllowableValues": list(ENABLED),
         "BootSourceOverrideTarget": _NAMES.get(flags.device, "None") if flags.valid else "None",
         "BootSourceOverrideTarget@Redfish.AllowableValues": list(TARGETS),
         "BootSourceOverrideMode": "UEFI" if flags.efi else "Legacy",
+        "BootSourceOverrideMode@Redfish.AllowableValues": list(MODES),
     }
 
 

@@ -157,4 +157,14 @@ def document(what: dict[str, Any], code: int = 200, *headers: tuple[str, str]) -
     """
     body = json.dumps(what, indent=1).encode()
     kind = ("Content-Type", "application/json;charset=utf-8")
-    return Answer(code=code, headers=(kind, *headers), body=body)
+    return Answer(code=code, headers=(kind, *_described(what), *headers), body=body)
+
+
+def _described(what: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """
+    Where the schema of a resource is published (DSP0266, "Link header").
+    """
+    if "@odata.type" not in what:
+        return ()
+    schema = what["@odata.type"].lstrip("#").rpartition(".")[0]
+    return (("Link", f"<http://redfish.dmtf.org/schemas/v1/{schema}.json>; rel=describedby"),)

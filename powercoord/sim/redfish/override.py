@@ -9,13 +9,10 @@ from typing import Any
 
 from powercoord.drivers.ipmi.boot import BootFlags
 from powercoord.sim.machine import NO_BOOT
-from powercoord.sim.redfish.documents import TARGETS
+from powercoord.sim.redfish.documents import ENABLED, MODES, TARGETS
 from powercoord.sim.redfish.profile import ADMINISTRATOR, OPERATOR
 from powercoord.sim.redfish.service import Call, Refused
 from powercoord.sim.web.exchange import Answer
-
-_ENABLED = ("Disabled", "Once", "Continuous")
-_MODES = ("Legacy", "UEFI")
 
 
 def patch_system(call: Call) -> Answer:
@@ -65,11 +62,11 @@ def _flags(before: BootFlags, wanted: Any) -> BootFlags:
     for name, value in wanted.items():
         match name:
             case "BootSourceOverrideEnabled":
-                enabled = _one_of(_ENABLED, value, name)
+                enabled = _one_of(ENABLED, value, name)
             case "BootSourceOverrideTarget":
                 target = _one_of(tuple(TARGETS), value, name)
             case "BootSourceOverrideMode":
-                mode = _one_of(_MODES, value, name)
+                mode = _one_of(MODES, value, name)
             case _:
                 raise Refused(400, "PropertyUnknown", f"Boot/{name[:100]}")
     if enabled == "Disabled" or target == "None":

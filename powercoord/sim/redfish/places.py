@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from attrs import field, frozen
 
-from powercoord.sim.redfish import documents
+from powercoord.sim.redfish import accounts, documents
 from powercoord.sim.redfish.login import log_in, log_out
 from powercoord.sim.redfish.messages import document
 from powercoord.sim.redfish.override import patch_settings, patch_system
@@ -19,6 +19,20 @@ from powercoord.sim.redfish.service import ROOT, Call, Refused
 from powercoord.sim.web.exchange import Answer, Framing
 
 Do = Callable[[Call], Answer]
+
+_METADATA = b"""<?xml version="1.0" encoding="UTF-8"?>
+<edmx:Edmx xmlns:edmx="http://docs.oasis-open.org/odata/ns/edmx" Version="4.0">
+ <edmx:Reference Uri="http://redfish.dmtf.org/schemas/v1/ServiceRoot_v1.xml">
+  <edmx:Include Namespace="ServiceRoot"/>
+  <edmx:Include Namespace="ServiceRoot.v1_14_0"/>
+ </edmx:Reference>
+ <edmx:DataServices>
+  <Schema xmlns="http://docs.oasis-open.org/odata/ns/edm" Namespace="Service">
+   <EntityContainer Name="Service" Extends="ServiceRoot.v1_14_0.ServiceContainer"/>
+  </Schema>
+ </edmx:DataServices>
+</edmx:Edmx>
+"""
 
 _WORD = r"([^/]+)"
 
@@ -111,6 +125,11 @@ def _listen(_: Call) -> Answer:
     return Answer(headers=(kind,), framing=Framing.CHUNKED, stream=True, body=b": here\n\n")
 
 
+def _metadata(_: Call) -> Answer:
+    kind = ("Content-Type", "application/xml;charset=utf-8")
+    return Answer(headers=(kind,), body=_METADATA)
+
+
 _SESSIONS = (
     place(
         f"{ROOT}/SessionService", GET=read("session", lambda call: documents.session_service(call.service))
@@ -120,10 +139,25 @@ _SESSIONS = (
         GET=read("session", _sessions),
         POST=Method("login", log_in, public=True),
     ),
+    place(f"{ROOT}/SessionService/Sessions/Members", POST=Method("login", log_in, public=True)),
     place(
         f"{ROOT}/SessionService/Sessions/{{}}",
         GET=read("session", _session),
         DELETE=Method("logout", log_out),
+    ),
+)
+
+_ACCOUNTS = (
+    place(f"{ROOT}/AccountService", GET=read("account", lambda call: accounts.service(call.service))),
+    place(f"{ROOT}/AccountService/Accounts", GET=read("account", lambda call: accounts.listed(call.service))),
+    place(
+        f"{ROOT}/AccountService/Accounts/{{}}",
+        GET=read("account", lambda call: accounts.account(call.service, call.words[0])),
+    ),
+    place(f"{ROOT}/AccountService/Roles", GET=read("account", lambda _: accounts.roles())),
+    place(
+        f"{ROOT}/AccountService/Roles/{{}}",
+        GET=read("account", lambda call: accounts.role(call.words[0])),
     ),
 )
 
@@ -135,6 +169,8 @@ _EVENTS = (
 _ALWAYS = (
     place("/redfish", GET=read("root", lambda _: {"v1": f"{ROOT}/"}, public=True)),
     place(ROOT, GET=read("root", lambda call: documents.root(call.service), public=True)),
+    place(f"{ROOT}/odata", GET=read("root", lambda call: documents.odata(call.service), public=True)),
+    place(f"{ROOT}/$metadata", GET=Method("root", _metadata, public=True)),
     place(f"{ROOT}/Systems", GET=read("systems", _systems)),
     place(f"{ROOT}/Systems/{{}}", GET=read("system", _system), PATCH=Method("boot", patch_system)),
     place(
@@ -158,7 +194,7 @@ def places(*, sessions: bool, events: bool) -> tuple[Place, ...]:
     """
     Those that a service has.
     """
-    return _ALWAYS + _SESSIONS * sessions + _EVENTS * events
+    return _ALWAYS + _ACCOUNTS + _SESSIONS * sessions + _EVENTS * events
 
 
 def find(known: tuple[Place, ...], path: str) -> tuple[Place, tuple[str, ...]] | None:
