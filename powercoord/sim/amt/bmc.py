@@ -133,7 +133,7 @@ class AmtBmc(WebBmc):
             return self._fault(asked.message_id, complaint)
         return self._carry_out(asked, faults, None if complaint is None else int(complaint))
 
-    def refusal(self, code: int, name: str) -> Answer:
+    def refusal(self, ask: Ask, code: int) -> Answer:
         return self._page(code, "No")
 
     def _verdict(self, ask: Ask, faults: Faults) -> Verdict:

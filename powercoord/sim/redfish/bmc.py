@@ -85,8 +85,8 @@ class RedfishBmc(WebBmc):
             answer = refusal.answer
         return self._finished(ask, answer)
 
-    def refusal(self, code: int, name: str) -> Answer:
-        return refused(code, "GeneralError")
+    def refusal(self, ask: Ask, code: int) -> Answer:
+        return self._finished(ask, refused(code, "GeneralError"))
 
     def news(self) -> bytes:
         return self.events.news(self.faults)

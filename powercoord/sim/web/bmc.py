@@ -56,7 +56,7 @@ class WebBmc(ABC):
         if faults.dead or hit(faults.drop_before, name):
             return self._react(ask, name, None, Ending.SILENT if faults.dead else Ending.DROPPED, faults)
         refusal = faults.refusal(name)
-        answer = self.answer(ask, name, faults) if refusal is None else self.refusal(refusal, name)
+        answer = self.answer(ask, name, faults) if refusal is None else self.refusal(ask, refusal)
         return self._react(ask, name, answer, _ending(faults, name), faults)
 
     @abstractmethod
@@ -84,7 +84,7 @@ class WebBmc(ABC):
         return b""
 
     @abstractmethod
-    def refusal(self, code: int, name: str) -> Answer:
+    def refusal(self, ask: Ask, code: int) -> Answer:
         """
         How this kind of BMC says no.
         """

@@ -53,6 +53,8 @@ class Exchange(Request):
             self.content.write(data)
 
     def process(self) -> None:
+        if self.channel.refused:  # the rest of its body was in the same piece
+            return
         bmc: WebBmc = self.channel.factory.bmc
         reaction = bmc.receive(self._ask())
         if reaction.delay:
@@ -162,21 +164,21 @@ class Channel(HTTPChannel):
     """
     One connection.
 
-    :ivar number: counted from 1.
+    :ivar number: counted from 1; :ivar refused: nothing more is heard on it.
     """
 
     factory: Any
     transport: Any
     requestFactory = Exchange
     number = 0
-    _refused = False
+    refused = False
 
     def connectionMade(self) -> None:
         self.number = self.factory.joined(self)
         super().connectionMade()
 
     def dataReceived(self, data: bytes) -> None:
-        if not self._refused and not self.factory.bmc.faults.dead:
+        if not self.refused and not self.factory.bmc.faults.dead:
             super().dataReceived(data)
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
@@ -187,7 +189,7 @@ class Channel(HTTPChannel):
         """
         Say why, and hear nothing more.
         """
-        self._refused = True
+        self.refused = True
         self.transport.write(b"HTTP/1.1 %d %s\r\nConnection: close\r\n\r\n" % (code, RESPONSES[code]))
         self.loseConnection()
 
