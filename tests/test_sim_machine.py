@@ -54,6 +54,27 @@ class PowerTests(MachineCase):
         self.assertTrue(self.after(machine, 0.1))
         self.assertEqual([Change(3.0, True)], machine.changes)
 
+    def test_coming(self) -> None:
+        """
+        What is on its way can be seen, until it has happened.
+        """
+        machine = self.machine(Latency(on=3.0))
+        before = machine.coming()
+        machine.perform("on")
+        under_way = machine.coming()
+        self.clock.advance(3)
+
+        self.assertEqual((None, Change(3.0, True), None), (before, under_way, machine.coming()))
+
+    def test_soft_reset(self) -> None:
+        """
+        A soft reset starts a machine that is on anew, unless its operating system ignores it.
+        """
+        for latency, on, starts in ((Latency(), True, 1), (Latency(), False, 0), (Latency(soft=None), True, 0)):
+            machine = self.machine(latency, on)
+            machine.perform("soft-reset")
+            self.assertEqual((on, starts), (machine.power(), len(machine.booted)))
+
     def test_repeated_on(self) -> None:
         """
         A second power on does not make the first one take longer.

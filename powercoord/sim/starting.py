@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 from argparse import SUPPRESS, ArgumentParser, Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,14 +97,14 @@ def _describe_amt(parser: ArgumentParser) -> None:
     parser.add_argument("--certificate-file", type=Path, metavar="FILE", help="write the certificate there")
 
 
-def password(options: Namespace) -> str:
+def password(options: Namespace, environment: Mapping[str, str] = os.environ) -> str:
     """
     The administrator's.
 
     :raises ValueError: its file cannot be read, or is empty.
     """
     if options.password_file is None:
-        return os.environ.get(VARIABLE, PASSWORD)
+        return environment.get(VARIABLE, PASSWORD)
     try:
         text: str = options.password_file.read_text().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:

@@ -50,7 +50,7 @@ def talk(
     address: tuple[str, int], data: bytes, patience: float = 5.0, most: int = 1 << 22
 ) -> tuple[bytes, str]:
     """
-    Everything that comes back until the end, and how it ended: ``closed``, ``dropped``, ``silent`` or ``endless``.
+    Everything that comes back, and how it ended: ``closed``, ``dropped``, ``silent`` or ``endless``.
     """
     got = bytearray()
     try:
@@ -143,10 +143,8 @@ class FaultTests(WebCase):
         head, _, body = got.partition(b"\r\n\r\n")
 
         self.assertEqual("closed", ended)
-        self.assertIn(
-            b"Content-Length: %d" % (2 * len(body)),
-            head.replace(b"%d" % (2 * len(body) + 1), b"%d" % (2 * len(body))),
-        )
+        length = int(head.partition(b"Content-Length: ")[2].split()[0])
+        self.assertEqual(length // 2, len(body))
 
     async def test_endless(self) -> None:
         """

@@ -41,12 +41,12 @@ class Exchange(Request):
     _later: IDelayedCall | None = None
     _streaming = False
 
-    def gotLength(self, length: int | None) -> None:
+    def gotLength(self, length: int | None) -> None:  # noqa: N802 - Twisted's names, here and below
         self.content: Any = BytesIO()
         if length is not None and length > MAX_BODY:
             self.channel.refuse(413)
 
-    def handleContentChunk(self, data: bytes) -> None:
+    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
         if self.content.tell() + len(data) > MAX_BODY:
             self.channel.refuse(413)
         else:
@@ -169,7 +169,7 @@ class Channel(HTTPChannel):
 
     factory: Any
     transport: Any
-    requestFactory = Exchange
+    requestFactory = Exchange  # noqa: N815
     number = 0
     refused = False
 
@@ -222,7 +222,7 @@ class Doorway(ServerFactory):
         channel.callLater = self._reactor.callLater  # type: ignore[method-assign]
         return channel
 
-    def acceptableProtocols(self) -> list[bytes]:
+    def acceptableProtocols(self) -> list[bytes]:  # noqa: N802 - Twisted's name
         """
         Who offers protocols by ALPN, as curl does, is refused where none is taken.
         """
