@@ -106,6 +106,11 @@ long: venv ## the property tests, searching for minutes instead of seconds
 	@POWERCOORD_HYPOTHESIS=long $(BIN)/python scripts/run_trial.py --result $(RESULTS)/long.json \
 	    --limit 0 --without tests.functional tests
 
+.PHONY: long-peers
+long-peers: venv ## DMTF's slow judges of the simulated Redfish service: a minute, mostly waiting
+	@mkdir -p $(RESULTS)
+	@$(BIN)/python scripts/run_trial.py --result $(RESULTS)/long-peers.json --limit 0 tests.functional.long_redfish_peers
+
 .PHONY: crashtest
 crashtest: venv peers ## kill the service at every write and at 200 random moments: a quarter of an hour
 	@mkdir -p $(RESULTS)

@@ -632,6 +632,7 @@ class HelpTests(CommandCase):
             self.assertIn(f"\n  {command} ", text)
             self.assertIn("Usage: powercoord", self.run_command(command, "--help").stdout)
         self.assertIn("\n  demo ", text)
+        self.assertIn("\n  sim ", text)
         self.assertIn("130  Ctrl-C", text)
 
     def test_no_twisted(self) -> None:

@@ -10,11 +10,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from powercoord.drivers.ipmi.chassis import Control
 from powercoord.drivers.ipmi.rmcp import Ping
-from powercoord.sim.__main__ import arguments, fleet_for
 from powercoord.sim.faults import Faults
 from powercoord.sim.fleet import SimulatedFleet, addresses
 from powercoord.sim.machine import Latency
 from powercoord.sim.sockets import OwnPort
+from powercoord.sim.starting import arguments, ipmi
 from tests.sim_console import Console
 
 
@@ -132,7 +132,7 @@ class FleetTests(SynchronousTestCase):
         The command line's words become the fleet's latency, state and addresses.
         """
         words = "--bmcs 2 --base 127.9.0.1 --on-latency 3 --soft-latency -1 --powered"
-        fleet = fleet_for(arguments(words.split()), self.clock)
+        fleet = ipmi(arguments(["ipmi", *words.split()]), self.clock)
 
         self.assertEqual(["127.9.0.1", "127.9.0.2"], [bmc.address for bmc in fleet.bmcs])
         self.assertEqual(Latency(on=3.0, soft=None), fleet.bmcs[0].machine.latency)

@@ -70,7 +70,11 @@ class PowerTests(MachineCase):
         """
         A soft reset starts a machine that is on anew, unless its operating system ignores it.
         """
-        for latency, on, starts in ((Latency(), True, 1), (Latency(), False, 0), (Latency(soft=None), True, 0)):
+        for latency, on, starts in (
+            (Latency(), True, 1),
+            (Latency(), False, 0),
+            (Latency(soft=None), True, 0),
+        ):
             machine = self.machine(latency, on)
             machine.perform("soft-reset")
             self.assertEqual((on, starts), (machine.power(), len(machine.booted)))

@@ -5,6 +5,7 @@ Tests for `powercoord.sim.wording` and `powercoord.sim.starting`.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,10 +15,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from powercoord.sim import starting
 from powercoord.sim.__main__ import with_kind
+from powercoord.sim.amt.bmc import REQUESTS as AMT_REQUESTS
+from powercoord.sim.amt.envelope import FAULTS
 from powercoord.sim.amt.profile import Profile as AmtProfile
 from powercoord.sim.faults import Faults as IpmiFaults
 from powercoord.sim.machine import Latency
 from powercoord.sim.profile import Profile as IpmiProfile
+from powercoord.sim.redfish.bmc import REQUESTS as REDFISH_REQUESTS
+from powercoord.sim.redfish.messages import COMPLAINTS
 from powercoord.sim.redfish.profile import ETags, Profile
 from powercoord.sim.starting import arguments
 from powercoord.sim.web.faults import HEALTHY, Faults
@@ -148,3 +153,18 @@ class StartingTests(SynchronousTestCase):
 
         self.assertIn("--certificate-file", done.stdout)
         self.assertEqual("[]", done.stdout.splitlines()[-1])
+
+
+class PageTests(SynchronousTestCase):
+    def test_complete(self) -> None:
+        """
+        The page for third parties has every fault, quirk, request and complaint.
+        """
+        page = (Path(starting.__file__).parents[2] / "docs" / "simulators.md").read_text()
+        words = {*fields_of(Faults), *fields_of(Profile), *fields_of(AmtProfile), *COMPLAINTS, *FAULTS}
+        words |= {*fields_of(IpmiFaults), *fields_of(IpmiProfile)}
+        words |= {*REDFISH_REQUESTS, *AMT_REQUESTS, starting.VARIABLE}
+
+        self.assertEqual(
+            [], [word for word in sorted(words) if not re.search(rf"`{re.escape(word)}[`=]", page)]
+        )
