@@ -12,6 +12,7 @@ import subprocess
 import sys
 from base64 import b64encode
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from powercoord.sim.amt.fleet import AmtFleet
 from powercoord.sim.machine import Latency
 from powercoord.sim.redfish.fleet import RedfishFleet
 from powercoord.sim.redfish.profile import Profile, Slash
-from powercoord.sim.web.channel import MAX_BODY
+from powercoord.sim.web.channel import MAX_BODY, MAX_STREAMS
 from powercoord.sim.web.faults import Faults
 
 SYSTEM = "/redfish/v1/Systems/1"
@@ -94,6 +95,13 @@ class WebCase(TestCase):
     def talk(self, data: bytes, patience: float = 5.0, index: int = 0) -> Deferred[tuple[bytes, str]]:
         return deferToThread(talk, self.place(index), data, patience)
 
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """
+        Wait for something that will be; the test's own timeout ends it.
+        """
+        while not condition():
+            await deferLater(self.reactor, 0.01)
+
 
 class FaultTests(WebCase):
     base = "127.60.71.1"
@@ -105,8 +113,9 @@ class FaultTests(WebCase):
         Switch on under these faults: how the connection ends, what was done, and what the record says.
         """
         self.bmc.set_faults(faults)
-        before = len(self.bmc.machine.commands)
+        before, asked = len(self.bmc.machine.commands), self.bmc.record.asked
         got, ended = await self.talk(reset("On"), patience)
+        await self.until(lambda: faults.dead or self.bmc.record.asked > asked)
         commands = [command.verb for command in self.bmc.machine.commands[before:]]
         self.assertEqual((ending, done), (ended, commands), faults)
         if not faults.dead:
@@ -170,14 +179,24 @@ class FaultTests(WebCase):
         """
         What is answered late was done at once, and another BMC is as quick as ever.
         """
-        self.bmc.set_faults(Faults(delay=0.3, slow=frozenset(["reset"])))
-        late = self.talk(reset("On"))
-        await deferLater(self.reactor, 0.1)
-        on, answered = self.bmc.machine.power(), late.called
-        await self.talk(request("/redfish/v1/"), index=1)
-        await self.talk(request("/redfish/v1/"))
-        self.assertEqual((True, False, False), (on, answered, late.called))
-        self.assertEqual("closed", (await late)[1])
+        self.bmc.set_faults(Faults(delay=30.0, slow=frozenset(["reset"])))
+        late = self.talk(reset("On"), 60.0)
+        await self.until(self.bmc.machine.power)
+        others = [await self.talk(request("/redfish/v1/"), index=index) for index in (0, 1)]
+        answered = late.called
+        self.bmc.hang_up()
+
+        self.assertEqual(["closed", "closed", False], [*(ended for _, ended in others), answered])
+        self.assertEqual((b"", "dropped"), await late)
+
+    async def test_delayed_answer(self) -> None:
+        """
+        A late answer comes in the end.
+        """
+        self.bmc.set_faults(Faults(delay=0.1))
+        got, _ = await self.talk(request(SYSTEM))
+
+        self.assertTrue(got.startswith(b"HTTP/1.1 200 OK"))
 
     async def test_delay_given_up(self) -> None:
         """
@@ -185,16 +204,15 @@ class FaultTests(WebCase):
         """
         self.bmc.set_faults(Faults(delay=30.0))
         _, ended = await self.talk(request(SYSTEM), 0.1)
-        await deferLater(self.reactor, 0.05)
+        await self.until(lambda: self.bmc.record.asked == 1 and not self.bmc.record.open)
 
-        self.assertEqual(("silent", 0), (ended, self.bmc.record.open))
+        self.assertEqual("silent", ended)
 
     async def test_closed(self) -> None:
         """
         A closed BMC refuses connections, and answers at the same port when it is open again.
         """
         self.bmc.set_faults(Faults(closed=True))
-        await deferLater(self.reactor, 0.05)
         await self.assertFailure(self.talk(request(SYSTEM)), ConnectionRefusedError)
         self.bmc.set_faults()
 
@@ -206,9 +224,7 @@ class FaultTests(WebCase):
         """
         self.bmc.set_faults(Faults(mute=frozenset("*")))
         waiting = self.talk(request(SYSTEM), 10.0)
-        while not self.bmc.record.open:
-            await deferLater(self.reactor, 0.01)
-        await deferLater(self.reactor, 0.05)
+        await self.until(lambda: self.bmc.record.asked == 1)
         self.bmc.hang_up()
 
         self.assertEqual((b"", "dropped"), await waiting)
@@ -328,11 +344,30 @@ class AbuseTests(WebCase):
         """
         Whoever listens to events and goes away is forgotten.
         """
-        got, ended = await self.talk(request("/redfish/v1/EventService/SSE"), 0.2)
-        await deferLater(self.reactor, 0.1)
+        got, ended = await self.talk(request("/redfish/v1/EventService/SSE"), 0.5)
+        await self.until(lambda: not self.bmc.record.open)
 
         self.assertIn(b"text/event-stream", got)
-        self.assertEqual(("silent", 0), (ended, self.bmc.record.open))
+        self.assertEqual("silent", ended)
+
+    async def test_many_listeners(self) -> None:
+        """
+        One listener too many is hung up on, and when all are gone nobody is told anything.
+        """
+
+        def listen() -> list[str]:
+            with ExitStack() as opened:
+                heard = []
+                for _ in range(MAX_STREAMS + 1):
+                    each = opened.enter_context(socket.create_connection(self.place(), timeout=5))
+                    each.sendall(request("/redfish/v1/EventService/SSE"))
+                    heard.append(each.recv(1 << 16))
+                each.settimeout(1.0)
+                return ["" if each.recv(1 << 16) else "closed", heard[0].partition(b" ")[2][:3].decode()]
+
+        self.assertEqual(["closed", "200"], await deferToThread(listen))
+        self.bmc.machine.press_button(on=True)
+        await self.until(lambda: not self.bmc.record.open)
 
 
 class ServiceTests(WebCase):
@@ -342,8 +377,8 @@ class ServiceTests(WebCase):
         """
         Whoever listens hears of each change of power, also of one that nobody asked for.
         """
-        listening = self.talk(request("/redfish/v1/EventService/SSE"), 0.5)
-        await deferLater(self.reactor, 0.15)
+        listening = self.talk(request("/redfish/v1/EventService/SSE"), 1.0)
+        await self.until(lambda: self.bmc.record.count("events") == 1)
         self.bmc.machine.press_button(on=True)
         got, _ = await listening
 
@@ -355,8 +390,7 @@ class ServiceTests(WebCase):
         After stop nobody answers and nothing is open; after a start at the same port all is as before.
         """
         waiting = self.talk(b"GET / HTTP/1.1\r\n", 10.0)
-        while not self.bmc.record.open:
-            await deferLater(self.reactor, 0.01)
+        await self.until(lambda: bool(self.bmc.record.open))
         await self.fleet.stopService()
         await waiting
         await self.assertFailure(self.talk(request(SYSTEM)), ConnectionRefusedError)

@@ -337,11 +337,14 @@ class BootTests(AmtCase):
         """
         self.order(PXE)
         self.request(2)
+        self.order(None)
         self.ask(ROLE)
+        self.request(10)
+        self.order(PXE)
         self.order(None)
         self.request(10)
 
-        self.assertEqual([Device.NONE, Device.NONE], self.machine.booted)
+        self.assertEqual([Device.NONE] * 3, self.machine.booted)
 
     def test_mistakes(self) -> None:
         """

@@ -22,6 +22,9 @@ from powercoord.sim.web.exchange import Answer, Ask, Ending, Framing, Reaction
 #: A request's body, at most.
 MAX_BODY = 1 << 20
 
+#: Answers of one BMC that do not end, at most.
+MAX_STREAMS = 32
+
 #: Seconds without a request after which a connection is closed.
 IDLE = 60.0
 
@@ -116,8 +119,7 @@ class Exchange(Request):
             self._go_on()
         elif answer.stream:
             self.channel.write(body)
-            self._streaming = True
-            self.channel.factory.listen(self)
+            self._streaming = self.channel.factory.listen(self)
         else:
             self.channel.write(body)
             self.finish()
@@ -228,14 +230,18 @@ class Doorway(ServerFactory):
         """
         return [b"http/1.1"]
 
-    def listen(self, exchange: Exchange) -> None:
+    def listen(self, exchange: Exchange) -> bool:
         """
-        Tell this one what happens, from now on.
+        Tell this one what happens, from now on; False: there are too many, and its connection is dropped.
         """
+        if len(self.streams) >= MAX_STREAMS:
+            exchange.transport.loseConnection()
+            return False
         if not self.streams:
             self.bmc.news()
             self._telling = self._reactor.callLater(_BETWEEN_NEWS, self._tell)
         self.streams.add(exchange)
+        return True
 
     def deaf(self, exchange: Exchange) -> None:
         """
