@@ -213,6 +213,7 @@ class FaultTests(WebCase):
         A closed BMC refuses connections, and answers at the same port when it is open again.
         """
         self.bmc.set_faults(Faults(closed=True))
+        await deferLater(self.reactor, 0)
         await self.assertFailure(self.talk(request(SYSTEM)), ConnectionRefusedError)
         self.bmc.set_faults()
 

@@ -88,7 +88,7 @@ class Station(Generic[B]):
 
     def set_faults(self, faults: Faults = HEALTHY) -> None:
         """
-        From now on this is wrong with it, and nothing else.
+        From now on this is wrong with it, and nothing else; ``closed`` from the reactor's next turn on.
 
         :raises ValueError: they have words that this kind of BMC does not know.
         """
