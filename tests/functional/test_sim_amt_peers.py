@@ -59,7 +59,7 @@ class AmtPeerCase(TestCase):
     One machine in this process, at an address of this case's own and the ports that `amt` insists on.
     """
 
-    timeout = 60
+    timeout = 120
     base = "127.70.60.1"
     tls = False
     profile = Profile()

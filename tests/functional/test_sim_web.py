@@ -74,7 +74,7 @@ class WebCase(TestCase):
     Two services without TLS, at addresses of this case's own.
     """
 
-    timeout = 60
+    timeout = 120
     base = "127.60.70.1"
     profile = Profile(close=True)
 
@@ -453,7 +453,7 @@ class CommandLineTests(SynchronousTestCase):
         ready = process.stdout.readline()
         meanwhile(ready)
         process.terminate()
-        _, err = process.communicate(timeout=10)
+        _, err = process.communicate(timeout=60)
         self.assertEqual((0, ""), (process.returncode, err))
         return ready
 
@@ -521,7 +521,7 @@ class CommandLineTests(SynchronousTestCase):
             (("amt", "--base", "10.0.0.1"), "100 addresses from 10.0.0.1 on are not all inside 127.0.0.0/8"),
         ):
             process = self.start(*words)
-            _, err = process.communicate(timeout=10)
+            _, err = process.communicate(timeout=60)
 
             self.assertIn(text, err)
             self.assertEqual((1, 1), (process.returncode, err.count("\n")), err)
