@@ -22,6 +22,7 @@ from powercoord.drivers.virsh.guests import WORDS, GuestState
 PROMPT = "virsh # "
 WIDTH = 80
 ENDED = {GuestState.SHUTOFF}
+CHANGES = {"start", "destroy", "shutdown", "reset"}
 
 
 @define(eq=False)
@@ -33,6 +34,11 @@ class PaperHost:
     :param broken: what is said on the error pipe instead of carrying a command out, by its first word.
     :param unreachable: what a virsh says when it starts, and ends.
     :param preface: what stands on the error pipe before each answer.
+    :param mute: whether nothing is heard or said any more.
+    :param loses: whether what changes power is done, and its answer lost.
+    :param obeys: whether guests end when they are asked to.
+    :param latency: seconds that everything takes.
+    :param dials: how often a virsh was started for it.
     """
 
     names: dict[str, str] = field(factory=dict)
@@ -41,6 +47,11 @@ class PaperHost:
     broken: dict[str, Sequence[str]] = field(factory=dict)
     unreachable: str = ""
     preface: str = ""
+    mute: bool = False
+    loses: bool = False
+    obeys: bool = True
+    latency: float = 0.0
+    dials: int = 0
     done: list[str] = field(factory=list)
 
     def add(self, name: str, uuid: str, state: GuestState = GuestState.SHUTOFF) -> None:
@@ -84,7 +95,8 @@ class PaperHost:
         if word != "start" and self.states[uuid] in ENDED:
             refused = "error: Requested operation is not valid: domain is not running"
             return (), [f"error: Failed to {word} domain '{uuid}'", refused]
-        self.states[uuid] = wanted
+        if word != "shutdown" or self.obeys:
+            self.states[uuid] = wanted
         return (), ()
 
 
@@ -107,13 +119,14 @@ class PaperVirsh:
     _hung: bool = field(default=False, init=False)
 
     def begin(self) -> None:
+        self._host.dials += 1
         self.protocol.makeConnection(self)  # type: ignore[arg-type]
         if self._host.unreachable:
-            self._clock.callLater(0, self.die, self._host.unreachable)
+            self._clock.callLater(self._host.latency, self.die, self._host.unreachable)
 
     def writeToChild(self, number: int, data: bytes) -> None:  # noqa: N802 - Twisted's word
         for line in data.decode("ascii").splitlines():
-            self._clock.callLater(0, self._read, line)
+            self._clock.callLater(self._host.latency, self._read, line)
 
     def closeStdin(self) -> None:  # noqa: N802 - Twisted's word
         self.closed = True
@@ -153,7 +166,7 @@ class PaperVirsh:
         shown = line if len(line) < WIDTH - len(PROMPT) else f"\r<{line[-50:]}"
         self.say(f"{PROMPT}{shown}\n")
         word, _, rest = line.partition(" ")
-        if word in self._host.silent:
+        if word in self._host.silent or self._host.mute:
             self._hung = True
         elif line.startswith("echo --err "):
             self.complain(f"{self._host.preface}error: {rest.removeprefix('--err ')}\n")
@@ -161,6 +174,7 @@ class PaperVirsh:
             self.say(rest)
         else:
             out, err = self._host.carry_out(line)
+            self._hung = self._host.loses and word in CHANGES
             self.complain("".join(f"{each}\n" for each in err))
             self.say("".join(f"{each}\n" for each in out))
 
@@ -169,9 +183,12 @@ class PaperVirsh:
 class PaperReactor(Clock):
     """
     A clock whose child processes are on paper.
+
+    :param others: hypervisors by what their URIs begin with.
     """
 
     host: PaperHost = field(factory=PaperHost)
+    others: dict[str, PaperHost] = field(factory=dict)
     children: list[PaperVirsh] = field(factory=list, init=False)
     failing: bool = field(default=False, init=False)
     prepare: Callable[[PaperVirsh], None] | None = field(default=None, init=False)
@@ -184,7 +201,8 @@ class PaperReactor(Clock):
     ) -> Any:
         if self.failing:
             raise OSError("no room for another process")
-        child = PaperVirsh(self.host, self, protocol, words, environment)
+        found = (host for uri, host in self.others.items() if words[3].startswith(uri))
+        child = PaperVirsh(next(found, self.host), self, protocol, words, environment)
         self.children.append(child)
         if self.prepare is not None:
             self.prepare(child)
