@@ -86,11 +86,11 @@ class VirshServiceTests(TestCase):
         self.addCleanup(shutil.rmtree, self.folder)
         text = CONFIGURATION.format(folder=self.folder, socket=self.host.socket)
         self.guests: dict[str, Guest] = {}
-        for way in ("native", "virsh"):
-            for kind, manners in KINDS.items():
-                name = f"{kind}-{way}"
-                self.guests[name] = self.host.define(name, manners)
-                text += NODE.format(name=name, through=str(way == "virsh").lower())
+        for kind, manners in KINDS.items():
+            names = self.both(kind)
+            self.guests |= dict(zip(names, self.host.define_many(names, manners), strict=True))
+            for name in names:
+                text += NODE.format(name=name, through=str(name.endswith("virsh")).lower())
         (self.folder / "pc.toml").write_text(text)
         return Deferred.fromCoroutine(self.start())
 
@@ -121,7 +121,7 @@ class VirshServiceTests(TestCase):
 
     async def test_one_evening(self) -> None:
         """
-        On, on again, and each guest goes off as its manners are: by itself, or forced, at its deadline or at once.
+        On, on again, and each guest goes off as its manners are: by itself, or forced at its deadline or at once.
         """
         on = await self.ask({name: self.client.on(name) for name in self.guests})
         for guest in self.guests.values():

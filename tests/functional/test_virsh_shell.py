@@ -92,7 +92,8 @@ class GuestTests(VirshShellCase):
         Guests are told apart by any name that libvirt allows, also one that is another's number.
         """
         names = ["1", "a b   running", 'it\'s "quoted"', "semi;colon", "tab\\t", "ü", "x" * 60, "-q"]
-        guests = {name: self.host.define(f"g{n}") for n, name in enumerate(names)}
+        defined = self.host.define_many([f"g{number}" for number in range(len(names))])
+        guests = dict(zip(names, defined, strict=True))
         for name, guest in guests.items():
             self.host.virsh("domrename", guest.uuid, f"--new-name={name}")
         self.host.virsh("start", guests["semi;colon"].uuid)
@@ -114,7 +115,7 @@ class GuestTests(VirshShellCase):
         """
         The states of many guests are one command, whose line is longer than any terminal.
         """
-        guests = [self.host.define(f"many{number:02d}") for number in range(40)]
+        guests = self.host.define_many([f"many{number:02d}" for number in range(40)])
         self.host.virsh("start", guests[7].uuid)
         hypervisor = self.speak()
         await hypervisor.states([guest.name for guest in guests])

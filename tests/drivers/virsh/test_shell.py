@@ -20,6 +20,7 @@ from powercoord.drivers.virsh.guests import Guest, GuestState, NoSuchGuest, Wron
 from powercoord.drivers.virsh.place import Hypervisor, Transport
 from powercoord.drivers.virsh.settings import VirshSettings
 from powercoord.drivers.virsh.shell import ACTORS, READERS, shell_hypervisor
+from powercoord.drivers.virsh.shell_child import Program, Shell, ShellEnded
 from powercoord.drivers.virsh.shell_lane import IDLE
 from powercoord.errors import (
     PowerActionError,
@@ -232,6 +233,45 @@ class ActTests(ShellCase):
         self.assertEqual(["KILL"], child.signals[:1])
 
 
+class ChildTests(SynchronousTestCase):
+    """
+    One shell alone.
+    """
+
+    def setUp(self) -> None:
+        self.reactor = PaperReactor()
+        self.shell = Shell(self.reactor, lambda: "m")
+
+    def test_one_at_a_time(self) -> None:
+        """
+        A shell that is busy is given nothing more.
+        """
+        self.reactor.host.silent = {"echo"}
+        Program("virsh", "test:///default", {}).spawn(self.reactor, self.shell)
+        asked = self.shell.ask()
+
+        with self.assertRaises(RuntimeError):
+            self.shell.ask()
+        asked.cancel()
+        self.failureResultOf(asked, CancelledError)
+
+    def test_dead(self) -> None:
+        """
+        A shell that has ended answers nobody, and can be ended again.
+        """
+        Program("virsh", "test:///default", {}).spawn(self.reactor, self.shell)
+        self.reactor.children[0].running = False
+        self.shell.kill()
+        self.reactor.children[0].running = True
+        self.reactor.children[0].die()
+        self.shell.kill()
+        self.shell.quit()
+
+        self.failureResultOf(self.shell.ask(), ShellEnded)
+        self.successResultOf(self.shell.ended)
+        self.assertEqual([], self.reactor.getDelayedCalls())
+
+
 class CancelTests(ShellCase):
     def test_busy(self) -> None:
         """
@@ -298,6 +338,16 @@ class PoolTests(ShellCase):
         self.assertEqual((2, READERS + 1), (few, len(self.reactor.children)))
         for read in reads:
             self.successResultOf(read)
+
+    def test_died_idle(self) -> None:
+        """
+        A shell that has died since it was last asked is not asked again.
+        """
+        self.result(self.hypervisor.find("a"))
+        self.reactor.children[0].die("error: out of memory\n")
+        self.result(self.act(Command.ON))
+
+        self.assertEqual((2, 1), (len(self.reactor.children), len(self.reactor.running)))
 
     def test_idle(self) -> None:
         """
@@ -378,10 +428,11 @@ class LocalTests(ShellCase):
         """
         A hypervisor that is inside of a virsh has one for all.
         """
-        self.states("a")
-        self.result(self.act(Command.ON))
-        self.states("a")
+        work = [self.act(Command.ON), self.act(Command.ON, B), self.hypervisor.states(["a"])]
+        begun = [Deferred.fromCoroutine(each) for each in work]
+        self.reactor.turn()
 
+        self.assertEqual(3, len([self.successResultOf(each) for each in begun]))
         self.assertEqual(1, len(self.reactor.children))
 
     def test_unsupported(self) -> None:
@@ -467,6 +518,43 @@ class EventTests(ShellCase):
         self.reactor.turn()
 
         self.assertEqual([], self.listeners())
+
+    def test_no_room(self) -> None:
+        """
+        A listener that cannot be started is tried again later, and harms nobody.
+        """
+        self.states("nobody")
+        self.leave()
+        self.reactor.turn()
+        self.hypervisor.watch(self.hints.append)
+        self.reactor.failing = True
+        self.reactor.advance(5)
+        self.states("a")
+        self.reactor.failing = False
+        self.states("a")
+        meanwhile = len(self.listeners())
+        self.reactor.advance(20)
+        self.states("a")
+
+        self.assertEqual((0, 1), (meanwhile, len(self.listeners())))
+
+    def test_left_while_resting(self) -> None:
+        """
+        Who leaves while it is not listened to leaves no timer behind.
+        """
+        self.states("a")
+        (child,) = self.listeners()
+        child.complain("error: Disconnected\n")
+        child.running = False
+        self.leave()
+        child.running = True
+        child.die()
+        self.hypervisor.watch(self.hints.append)()
+        closing = Deferred.fromCoroutine(self.hypervisor.close())
+        self.reactor.turn()
+
+        self.successResultOf(closing)
+        self.assertEqual([], self.reactor.getDelayedCalls())
 
     def test_closed(self) -> None:
         """
