@@ -121,7 +121,7 @@ class VirshServiceTests(TestCase):
 
     async def test_one_evening(self) -> None:
         """
-        On, on again, and each guest goes off as its manners are: by itself, or forced at its deadline or at once.
+        On, on again, and each guest goes off as its manners are: by itself, or forced, in time or at once.
         """
         on = await self.ask({name: self.client.on(name) for name in self.guests})
         for guest in self.guests.values():
