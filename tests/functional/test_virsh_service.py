@@ -39,6 +39,7 @@ KINDS: dict[str, Kind] = {
     "slow": slow(60),
     "never": NEVER_OFF,
     "paused": NEVER_OFF,
+    "deaf": NEVER_OFF,
     "hurried": slow(60),
 }
 
@@ -52,7 +53,6 @@ graceful_shutdown_timeout = 0
 instance = "session"
 socket = "{socket}"
 timeout = "10s"
-endpoint_limit = 10
 
 [timing]
 poll = "100ms"
@@ -71,7 +71,7 @@ through_virsh = {through}
 
 class VirshServiceTests(TestCase):
     """
-    A libvirtd, ten guests, and a coordinator in a process of its own.
+    A libvirtd, twelve guests, and a coordinator in a process of its own.
     """
 
     timeout = 90
@@ -132,7 +132,7 @@ class VirshServiceTests(TestCase):
         )
         self.assertEqual({1}, {guest.starts() for guest in self.guests.values()})
 
-        for name in self.both("paused"):
+        for name in [*self.both("paused"), *self.both("deaf")]:
             self.guests[name].pause()
         states = {reading.state for reading in await self.client.query(list(self.guests))}
         self.assertEqual({PowerState.ON}, states)
@@ -144,6 +144,8 @@ class VirshServiceTests(TestCase):
             for name in self.both(kind)
         }
         asked |= {name: self.client.off(name) for name in self.both("paused")}
+        # Nothing hears in a paused guest, so there is nothing to wait for.
+        asked |= {name: self.client.soft_off(name, deadline=600) for name in self.both("deaf")}
         hurried = {name: self.client.soft_off(name, deadline=60) for name in self.both("hurried")}
         for name in hurried:
             await deferToThread(until, lambda name=name: self.guests[name].presses(), "it hears")
@@ -153,7 +155,7 @@ class VirshServiceTests(TestCase):
         ended = await self.ask(asked)
 
         graceful = dict.fromkeys(self.both("obeys"), GRACEFUL)
-        forced = {name: FORCED for kind in ("slow", "never", "paused") for name in self.both(kind)}
+        forced = {name: FORCED for kind in ("slow", "never", "paused", "deaf") for name in self.both(kind)}
         self.assertEqual(graceful | forced, ended)
         self.assertEqual([FORCED] * 4, [*hardened.values(), *followed.values()])
         self.assertGreater(reactor.seconds() - begun, PATIENCE)
@@ -168,4 +170,4 @@ class VirshServiceTests(TestCase):
             own = name.startswith("obeys")
             self.assertEqual(f"shut off ({'shutdown' if own else 'destroyed'})", guest.reason(), name)
             self.assertEqual((False, 1), (guest.runs(), guest.starts()), name)
-            self.assertEqual(0 if name.startswith("paused") else 1, guest.presses(), name)
+            self.assertEqual(0 if name.startswith(("paused", "deaf")) else 1, guest.presses(), name)

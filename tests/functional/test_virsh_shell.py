@@ -26,7 +26,7 @@ class GuestTests(VirshShellCase):
     """
 
     def setUp(self) -> None:
-        self.host = shared_host()
+        self.host = shared_host(type(self).__module__)
 
     async def test_verbs(self) -> None:
         """

@@ -151,7 +151,7 @@ class SshTests(VirshShellCase):
     skip = MISSING or sshd_peer.MISSING
 
     def setUp(self) -> None:
-        self.host = shared_host()
+        self.host = shared_host(type(self).__module__)
         self.sshd = sshd_peer.Sshd()
         self.addCleanup(self.sshd.close)
         self.sshd.start()

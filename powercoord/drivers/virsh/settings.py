@@ -132,7 +132,7 @@ class VirshSettings:
     )
     timeout: Moment = setting(
         "Timeout",
-        default=Moment(30.0),
+        default=Moment(25.0),
         description="How long one operation may take, connecting included; a guest that is busy dies slowly.",
     )
 

@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from powercoord.drivers.virsh.place import CLIENT_SIDE, Place, Transport
+from powercoord.drivers.virsh.place import CLIENT_SIDE, HERE, Hypervisor, Place, Transport
+
+#: They know nothing of whose guests there are: their URIs end behind the host, or with a path of their own.
+_PATHS = CLIENT_SIDE - {Hypervisor.VBOX}
 
 _LIBSSH = frozenset((Transport.LIBSSH, Transport.LIBSSH2))
 
@@ -51,18 +54,27 @@ def uri(place: Place, ssh: str) -> str:
     :param ssh: the program that libvirt is to run instead of ssh; used for transport ssh only.
     """
     scheme = place.hypervisor.value
-    if place.transport is not Transport.LOCAL:
+    if place.transport is not Transport.LOCAL and not _inside(place):
         scheme = f"{scheme}+{place.transport.value}"
     user = f"{quote(place.user, safe='')}@" if place.user else ""
     port = f":{place.port}" if place.port else ""
-    path = place.instance if place.instance.startswith("/") else f"/{place.instance}"
+    path = place.instance
+    if not path.startswith("/"):
+        path = "/" if place.hypervisor in _PATHS else f"/{path}"
     more = "&".join(f"{key}={quote(value, safe='/')}" for key, value in _parameters(place, ssh).items())
     return f"{scheme}://{user}{place.host}{port}{quote(path, safe='/')}{'?' if more else ''}{more}"
 
 
+def _inside(place: Place) -> bool:
+    """
+    Whether the driver is in virsh itself, and no daemon of libvirt's stands between.
+    """
+    return place.hypervisor in CLIENT_SIDE and place.transport in HERE
+
+
 def _parameters(place: Place, ssh: str) -> dict[str, str]:
     found: dict[str, str] = {}
-    if place.hypervisor in CLIENT_SIDE and place.transport is Transport.LOCAL:
+    if _inside(place):
         return found
     if place.own_socket and place.transport in _LIBSSH | {Transport.UNIX, Transport.SSH}:
         found["socket"] = place.sockets[0]
