@@ -367,14 +367,18 @@ class LibvirtHost:
                 child.kill()
                 child.wait()
         self._kept_open = self._daemon = None
-        for guest in self.guests:
-            pid = guest.pid()
-            if pid is not None:
+        if not hasattr(self, "folder"):
+            return
+        # Not by our names for them: guests can be renamed.
+        for path in (self.run / "libvirt" / "qemu" / "run").glob("*.pid"):
+            pid = int(path.read_text())
+            if not gone(pid):
                 os.kill(pid, signal.SIGKILL)
-                until(lambda pid=pid: gone(pid), f"{guest.name} ends")  # type: ignore[misc]
+                until(lambda pid=pid: gone(pid), f"{path.stem} ends")  # type: ignore[misc]
         if self._watch is not None:
             self._watch.communicate()
             self._watch = None
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _prepare(self) -> None:
         # Short: the path of a UNIX socket has room for 107 characters.

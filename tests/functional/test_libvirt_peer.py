@@ -11,7 +11,7 @@ import time
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.functional.libvirt_guest import NEVER_OFF, slow
-from tests.functional.libvirt_peer import MISSING, LibvirtError, LibvirtHost, until
+from tests.functional.libvirt_peer import MISSING, LibvirtError, LibvirtHost, gone, until
 
 
 class LibvirtHostTests(SynchronousTestCase):
@@ -96,7 +96,12 @@ class LibvirtHostTests(SynchronousTestCase):
         Closing ends every process and leaves no file.
         """
         guest = self.host.define("ends")
+        self.host.virsh("domrename", guest.uuid, "renamed")
+        guest.name = "renamed"
         guest.start()
+        pid = guest.pid()
+        guest.name = "ends"
         self.host.close()
 
-        self.assertEqual((False, False), (guest.runs(), self.host.folder.exists()))
+        assert pid is not None
+        self.assertEqual((True, False), (gone(pid), self.host.folder.exists()))

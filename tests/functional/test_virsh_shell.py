@@ -5,6 +5,7 @@ Hypervisors through the virsh program, with a real libvirtd and real guests.
 
 from __future__ import annotations
 
+import signal
 from uuid import UUID
 
 from twisted.internet.defer import Deferred
@@ -132,10 +133,13 @@ class GuestTests(VirshShellCase):
         dying.start()
         hypervisor = self.speak()
         seen = await hypervisor.states(["dying", "other"])
+        # It cannot hear that it shall end, and libvirt waits for that for ten seconds.
+        dying.signal(signal.SIGSTOP)
         ending = Deferred.fromCoroutine(hypervisor.act(seen["dying"].guest, Command.OFF, nothing))
         await hypervisor.act(seen["other"].guest, Command.ON, nothing)
         state = (await hypervisor.states(["other"]))["other"].state
         early = not ending.called
+        dying.signal(signal.SIGCONT)
         await ending
 
         self.assertEqual((GuestState.RUNNING, True), (state, early))

@@ -139,7 +139,7 @@ class LossTests(VirshShellCase):
         await work
         self.host.thaw()
 
-        self.assertLess(reactor.seconds() - started, 1.0)
+        self.assertLess(reactor.seconds() - started, 5.0)
         self.assertIsInstance(await self.error(hypervisor.states(["nobody"])), PowerConnError)
 
 
