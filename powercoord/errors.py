@@ -111,6 +111,12 @@ class PowerUnsupportedError(PowerFatalError):
     """
 
 
+class PowerRequirementError(PowerError):
+    """
+    A node is not what another one needs it to be; the other one's power was not touched.
+    """
+
+
 class OperationCancelled(PowercoordError):
     """
     A driver stopped an operation because it was asked to; it is quiet now.
@@ -176,6 +182,14 @@ class Stale(RequestRefused):
 class Held(RequestRefused):
     """
     Somebody holds the node, and it is not to be changed before that is released.
+    """
+
+    retryable = True
+
+
+class StillRequired(RequestRefused):
+    """
+    The node carries others that are on, or not known to be off.
     """
 
     retryable = True

@@ -107,8 +107,7 @@ def request_form(request: Request) -> Form:
         form["boot"] = boot_text(request.boot)
     if not request.escalate:
         form["escalate"] = False
-    if request.again:
-        form["again"] = True
+    form |= {name: True for name in ("again", "with_children") if getattr(request, name)}
     if request.policy is not Policy.SUPERSEDE:
         form["policy"] = request.policy.value
     if request.wait is not Wait.POWER:
@@ -139,6 +138,7 @@ def request_from(form: Form) -> Request:
         requester=form.get("requester", ""),
         door=form.get("door", ""),
         sequence=form.get("sequence"),
+        with_children=form.get("with_children", False),
     )
 
 

@@ -258,6 +258,11 @@ class IRoster(Interface):
         Names of the nodes in each group.
         """
 
+    def requiring(name: str) -> Sequence[str]:
+        """
+        Names of the nodes that name this one among what they require.
+        """
+
 
 class IRegistry(Interface):
     """

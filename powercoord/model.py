@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# ruff: noqa: RUF009, PLC0414 - the defaults are frozen values; what is imported is part of the model
 """
 The values that every room agrees on: verbs, requests, nodes and outcomes.
 
@@ -13,6 +14,9 @@ from datetime import datetime
 from enum import Enum
 
 from attrs import field, frozen
+
+from powercoord.timing import Ready as Ready
+from powercoord.timing import Timing as Timing
 
 
 class Verb(Enum):
@@ -127,6 +131,7 @@ class Request:
     :param door: how it came in (``amp``, ``cli``, ...), for the history.
     :param again: it was sent before, and is sent to hear what became of it;
         where it never came it is refused.
+    :param with_children: whether an off takes down those that require its node, and are on, first.
     """
 
     node: str
@@ -141,37 +146,7 @@ class Request:
     door: str = ""
     sequence: int | None = None
     again: bool = False
-
-
-@frozen(kw_only=True)
-class Timing:
-    """
-    The times of a node, in seconds.
-
-    :param action: from acceptance to the end of any verb but soft-off.
-    :param soft: how long an operating system may take before it is forced off.
-    :param force: what a forced off may take after that.
-    :param poll: the first pause between two reads while waiting to see a state; it grows by half each time
-        up to ``poll_longest``.
-    :param settle: after a cancelled change, how long an off waits before it looks again for a late on.
-    :param minimum_off: between seen going off and on again.
-    :param cancel: how long a cancelled operation may take to become quiet before its channel is torn down.
-    :param retries: how often what failed for a passing reason is tried again within the deadline.
-    :param retry_pause: before the first retry; doubles each time.
-    :param sweep: how old what is known may become; 0: however old; None: as everywhere.
-    """
-
-    action: float = 180.0
-    soft: float = 300.0
-    force: float = 60.0
-    poll: float = 0.25
-    poll_longest: float = 3.0
-    settle: float = 5.0
-    minimum_off: float = 5.0
-    cancel: float = 10.0
-    retries: int = 2
-    retry_pause: float = 1.0
-    sweep: float | None = None
+    with_children: bool = False
 
 
 @frozen
@@ -206,6 +181,9 @@ class OnDrift(Enum):
 class Node:
     """
     A machine whose power we own; ``start_watts``: what it draws while it starts.
+
+    :param requires: names of the nodes that must be on, and ready, before this one may start.
+    :param ready: when those that require this one may start.
     """
 
     name: str
@@ -215,6 +193,8 @@ class Node:
     configured: bool = True
     on_drift: OnDrift = OnDrift.FLAG
     start_watts: int = 0
+    requires: tuple[str, ...] = ()
+    ready: Ready = Ready()
 
 
 @frozen(kw_only=True)

@@ -108,6 +108,7 @@ class Roster:
         self._configured, self._defaults = configured, defaults
         self._nearest = Nearest(configured)
         self._groups = _groups(configured.values())
+        self._requiring = _requiring(configured.values())
 
     def find(self, name: str) -> Node:
         node = self._configured.get(name) or self._adopted.get(name)
@@ -136,6 +137,9 @@ class Roster:
 
     def groups(self) -> Mapping[str, Sequence[str]]:
         return self._groups
+
+    def requiring(self, name: str) -> Sequence[str]:
+        return self._requiring.get(name, ())
 
     def _remember(self, name: str, target: Target) -> Node:
         """
@@ -220,3 +224,11 @@ def _groups(nodes: Iterable[Node]) -> Mapping[str, Sequence[str]]:
         for group in dict.fromkeys(node.groups):
             groups.setdefault(group, []).append(node.name)
     return groups
+
+
+def _requiring(nodes: Iterable[Node]) -> Mapping[str, Sequence[str]]:
+    requiring: dict[str, list[str]] = {}
+    for node in nodes:
+        for required in node.requires:
+            requiring.setdefault(required, []).append(node.name)
+    return requiring

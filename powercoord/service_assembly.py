@@ -42,6 +42,7 @@ from powercoord.lifecycle.signals import Signals
 from powercoord.registry import Limits, Registry, Sweeping, build_registry
 from powercoord.roster import Roster
 from powercoord.service_doors import AmpDoor, RegionDoor
+from powercoord.service_probe import tcp_probe
 from powercoord.service_reload import Reloading
 
 
@@ -151,6 +152,7 @@ class Assembly:
             journal=self.journal,
             history=self.history,
             limits=_limits(self.configuration, self.installed),
+            probe=partial(tcp_probe, self.reactor),
         )
 
     def _lifecycle(self) -> Lifecycle:

@@ -26,6 +26,7 @@ SHARED = {
     "parking",
     "settings",
     "stages",
+    "timing",
     "views",
 }
 

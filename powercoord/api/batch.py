@@ -90,6 +90,7 @@ FIELDS: Mapping[str, Reader] = {
     "requester": anybody,
     "sequence": _sequence,
     "again": _boolean,
+    "with_children": _boolean,
 }
 COMMON = FIELDS.keys() - {"node", "request_id"} | {"items", "request_prefix"}
 TURN_ON = frozenset({Verb.ON, Verb.CYCLE, Verb.RESET, Verb.BOOT})

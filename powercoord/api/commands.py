@@ -65,6 +65,7 @@ _REFUSALS: dict[type[Exception], bytes] = {
         e.PowerActionAlreadyInProgress,
         e.Stale,
         e.Held,
+        e.StillRequired,
         e.Draining,
         e.JournalUnavailable,
     )
@@ -134,6 +135,7 @@ class PowerOff(Change):
         *Change.arguments,
         (b"mode", Unicode(optional=True)),
         (b"escalate", Boolean(optional=True)),
+        (b"with_children", Boolean(optional=True)),
     ]
     errors = POWER_ERRORS
 

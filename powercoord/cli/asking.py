@@ -48,6 +48,7 @@ class Asked:
     policy: Policy = Policy.SUPERSEDE
     deadline: float | None = None
     sequence: int | None = None
+    with_children: bool = False
 
     def options(self) -> Mapping[str, Any]:
         """
@@ -59,6 +60,7 @@ class Asked:
             "policy": self.policy,
             "deadline": self.deadline,
             "sequence": self.sequence,
+            "with_children": self.with_children,
         }
 
 

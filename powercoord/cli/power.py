@@ -36,15 +36,23 @@ def on(session: Session, /, nodeset: str, boot: Boot | None, **options: Any) -> 
     default=True,
     help="With --soft: whether it may become hard at the deadline (default), or fails then.",
 )
+@click.option(
+    "--with-children",
+    is_flag=True,
+    help="First turn off the nodes that require these and are on; without it they are a reason to refuse.",
+)
 @request_options
 @click.pass_obj
-def off(session: Session, /, nodeset: str, soft: bool, escalate: bool, **options: Any) -> int:
+def off(
+    session: Session, /, nodeset: str, soft: bool, escalate: bool, with_children: bool, **options: Any
+) -> int:
     """
     Turn nodes off, at once unless --soft.
     """
     if not (soft or escalate):
         raise click.UsageError("--no-escalate means something only with --soft")
-    return _change(session, Verb.SOFT_OFF if soft else Verb.OFF, nodeset, options, escalate=escalate)
+    verb = Verb.SOFT_OFF if soft else Verb.OFF
+    return _change(session, verb, nodeset, options, escalate=escalate, with_children=with_children)
 
 
 @click.command()

@@ -64,6 +64,7 @@ class Client(Past, Holding, Steering):
         deadline: float | None = None,
         sequence: int | None = None,
         request_id: str | None = None,
+        with_children: bool = False,
     ) -> Request:
         """
         Make a request, with an id of its own if it is given none, to be submitted.
@@ -79,6 +80,7 @@ class Client(Past, Holding, Steering):
             deadline=deadline,
             requester=self._requester,
             sequence=sequence,
+            with_children=with_children,
         )
 
     def submit(self, requests: Sequence[Request]) -> Deferred[tuple[Answer, ...]]:

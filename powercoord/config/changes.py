@@ -39,6 +39,7 @@ class Aspect(Enum):
     TIMING = "timing"
     ON_DRIFT = "on_drift"
     START_WATTS = "start_watts"
+    REQUIRES = "requires"
 
 
 @frozen(kw_only=True)
@@ -109,6 +110,7 @@ def _aspects(old: Node, new: Node) -> frozenset[Aspect]:
         Aspect.TIMING: old.timing != new.timing,
         Aspect.ON_DRIFT: old.on_drift is not new.on_drift,
         Aspect.START_WATTS: old.start_watts != new.start_watts,
+        Aspect.REQUIRES: (old.requires, old.ready) != (new.requires, new.ready),
     }
     return frozenset(aspect for aspect, is_different in different.items() if is_different)
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from attrs import Factory, define, fields_dict
+from attrs import Factory, define, field, fields_dict
 
 from powercoord.config.inrush import Watts
 from powercoord.config.mistakes import Findings, dotted
+from powercoord.config.required import Required
 from powercoord.config.secrets import Surroundings
 from powercoord.config.settings import Kind, Prepared, make, missing, prepare
 from powercoord.config.shape import GroupTable, NodeTable
@@ -52,16 +53,22 @@ class NodesReader:
     around: Surroundings
     findings: Findings
     members: dict[str, int] = Factory(dict)
+    required: Required = field(init=False)
     _taken: dict[str, Path] = Factory(dict)
     _machines: dict[tuple[str, str], str] = Factory(dict)
     _timings: dict[tuple[Any, ...], Timing] = Factory(dict)
     _checked: set[tuple[Any, ...]] = Factory(set)
 
+    def __attrs_post_init__(self) -> None:
+        self.required = Required(self.findings)
+
     def read(self, tables: Mapping[str, object]) -> tuple[Node, ...]:
         """
         All nodes of all tables.
         """
-        return tuple(node for words, table in tables.items() for node in self._table(words, table))
+        nodes = tuple(node for words, table in tables.items() for node in self._table(words, table))
+        self.required.check(nodes, self._taken, self._reads)
+        return nodes
 
     def _table(self, words: str, table: object) -> Sequence[Node]:
         path: Path = ("nodes", words)
@@ -82,6 +89,9 @@ class NodesReader:
         if not self._complete(kind, prepared, names, path):
             return ()
         return list(self._nodes(kind, prepared, own, names, path))
+
+    def _reads(self, node: Node) -> bool:
+        return self.kinds[node.target.driver].driver.capabilities.queryable
 
     def _names(self, words: str, path: Path) -> Sequence[str]:
         try:
@@ -128,6 +138,8 @@ class NodesReader:
         self, kind: Kind, prepared: Prepared, own: NodeTable, names: Sequence[str], path: Path
     ) -> Iterator[Node]:
         layers = self._layers(own, path)
+        requires = self.required.read(own.requires, names, path)
+        ready = self.required.ready(own.ready, path)
         timing = self._timing(layers)
         on_drift = self._on_drift(kind, own, path)
         watts = self.watts.of(own, path)
@@ -145,7 +157,16 @@ class NodesReader:
             # With a setting missing they may only look alike.
             if other != name and not prepared.broken:
                 shared.append(f"{name} would be the same machine as {other}, {_place(target)}")
-            yield Node(name, target, own.groups, timing, on_drift=on_drift, start_watts=watts)
+            yield Node(
+                name,
+                target,
+                own.groups,
+                timing,
+                on_drift=on_drift,
+                start_watts=watts,
+                requires=requires,
+                ready=ready,
+            )
         if shared:
             also = f" (and {len(shared) - 1} more like it)" if len(shared) > 1 else ""
             self.findings.mistake(path, shared[0] + also)

@@ -225,6 +225,18 @@ class DriverTable:
 
 
 @frozen(kw_only=True)
+class ReadyTable:
+    """
+    When nodes that require this one may start, once it is seen on.
+    """
+
+    after: Seconds = key("How long after that.", default=Seconds(0.0))
+    tcp: str | None = key(
+        "An address (``host:port``) that must accept a connection; tried until one is accepted.", default=None
+    )
+
+
+@frozen(kw_only=True)
 class NodeTable:
     """
     One node or many alike, beside the settings of their driver.
@@ -234,6 +246,11 @@ class NodeTable:
     groups: tuple[str, ...] = key("Groups whose limits it counts against.", default=())
     on_drift: OnDrift | None = key("In place of what its groups or the fleet say.", default=None)
     start_watts: Count | None = key("In place of what its groups, driver or the fleet say.", default=None)
+    requires: str | None = key(
+        "Nodes that must be on, and ready, before it may start (a node set): its chassis, its outlet bar.",
+        default=None,
+    )
+    ready: ReadyTable = key("When those that require it may start.", default=ReadyTable())
     timing: TimingTable = key("Its times.", default=TimingTable())
 
 

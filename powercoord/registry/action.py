@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from datetime import datetime, timedelta
+from math import inf
 from typing import ClassVar
 
 from attrs import define, field
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from powercoord.durable import Left
@@ -38,6 +38,7 @@ from powercoord.registry.lattice import Seat, Wish
 from powercoord.registry.patience import Patience
 from powercoord.registry.steps import Steps
 from powercoord.registry.surroundings import Surroundings
+from powercoord.registry.unwritten import log_unwritten
 from powercoord.registry.waiters import Waiter
 from powercoord.views import ActionView
 
@@ -55,6 +56,8 @@ class PowerAction(ABC):
     :param expiry: fires when nobody waits any longer for its turn to come.
     :param unwritten: why its end is not durable, if it is not.
     :param past: what is known of it from before a restart.
+    :param leaning: whether it is on its way on, and what it requires must stay on.
+    :param asked_at: when the last of its requests was accepted, on the clock.
     """
 
     priority: ClassVar[Priority] = Priority.CHANGE
@@ -76,6 +79,8 @@ class PowerAction(ABC):
     patience: Patience = field(default=Patience(), init=False)
     expiry: IDelayedCall | None = field(default=None, init=False)
     unwritten: JournalUnavailable | None = field(default=None, init=False)
+    leaning: bool = field(default=False, init=False)
+    asked_at: float = field(default=-inf, init=False)
     steps: Steps = field(init=False)
     _turn: float | None = field(default=None, init=False)
     _accepted: bool = field(default=False, init=False)
@@ -98,6 +103,7 @@ class PowerAction(ABC):
         """
         self.past, self.durable = left, True
         self.phase, self.half = left.phase, left.sent[-1] if left.sent else left.half
+        self.leaning = left.phase is not Phase.QUEUED
         self.halt = Halt(superseded=left.superseded_by, cancelled=left.cancelled_by)
         self._turn = turn
         self._not_taken_up = set(left.sent)
@@ -186,6 +192,7 @@ class PowerAction(ABC):
         """
         waiter.action = self.id
         self.waiters.append(waiter)
+        self.asked_at = max(self.asked_at, waiter.accepted_at)
         self.patience = self.patience.with_request(waiter.request, waiter.accepted_at)
 
     def leave(self, waiter: Waiter, patience: Patience) -> None:
@@ -332,8 +339,4 @@ class PowerAction(ABC):
         """
         Write an entry that nothing waits for.
         """
-        self.world.write([entry]).addErrback(_log_unwritten)
-
-
-def _log_unwritten(failure: Failure) -> None:
-    _log.failure("an entry was not written", failure)
+        self.world.write([entry]).addErrback(log_unwritten)

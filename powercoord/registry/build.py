@@ -17,8 +17,10 @@ from powercoord.interfaces import IPowerDriver, IRoster
 from powercoord.model import Limit, Observation
 from powercoord.parking import ParkingRules
 from powercoord.registry.breakers import Breakers
+from powercoord.registry.dependencies import Dependencies
 from powercoord.registry.gates import EndpointGate
 from powercoord.registry.publisher import Publisher
+from powercoord.registry.readiness import Probe, Readiness, unprobed
 from powercoord.registry.registry import Registry
 from powercoord.registry.sightings import Sightings
 from powercoord.registry.starts import StartGate
@@ -55,6 +57,7 @@ def build_registry(
     journal: IJournal,
     history: IHistory | None = None,
     limits: Limits | None = None,
+    probe: Probe = unprobed,
 ) -> Registry:
     """
     A registry with nothing in it.
@@ -63,6 +66,7 @@ def build_registry(
     :param new_id: ids for actions, unique for ever.
     :param history: where requests are looked up that were answered long ago.
     :param jitter: spreads the pauses between retries.
+    :param probe: tries whether something accepts connections at ``host:port``; "" if so, else why not.
     """
     limits = limits or Limits()
     publisher = Publisher(journal)
@@ -76,6 +80,7 @@ def build_registry(
         except KeyError:
             raise UnknownPowerType(f"no driver {name}; there are {', '.join(sorted(drivers))}") from None
 
+    sightings = Sightings(clock, changed)
     world = Surroundings(
         clock=clock,
         now=now,
@@ -85,7 +90,8 @@ def build_registry(
         breakers=Breakers(clock, now, publisher.write, jitter, limits.parking),
         window=Window(clock),
         starts=StartGate(clock, limits.fleet, limits.groups),
-        sightings=Sightings(clock, changed),
+        sightings=sightings,
+        dependencies=Dependencies(clock, now, sightings, Readiness(sightings, probe)),
         jitter=jitter,
     )
     registry = Registry(roster, world, publisher, new_id, history)

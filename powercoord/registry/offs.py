@@ -45,14 +45,15 @@ class PowerOff(Reaching):
         Off unless it is; where its state cannot be read, off all the same.
         """
         if not self.begun_before("off"):
-            await self.enter(Phase.ADMITTED, "off")
+            await self.footing.take_down()
+            await self.enter(Phase.ADMITTED, "off", self.footing.cut)
         state = await self._try_read()
         if state is PowerState.OFF and not self._on_may_come() and not self.steps.sent:
             return Done(How.ALREADY, PowerState.OFF)
         ended = await self.force_off()
         while ended is None and await self._came_back():
             ended = await self.force_off()
-        return ended or Done(self.how(), PowerState.OFF)
+        return ended or Done(self.how(), PowerState.OFF, text=self.footing.cut)
 
     def deadline(self) -> float:
         """
@@ -210,6 +211,7 @@ class SoftOff(PowerOff):
             self._soft_sent = True
             await self.enter(Phase.VERIFYING, "soft")
             return await self._goes_off()
+        self.footing.check(Command.SOFT)
         await self.enter(Phase.SENT, "soft")
         self._soft_sent = True
         try:

@@ -27,6 +27,7 @@ from powercoord.model import (
     PowerState,
     Unknown,
 )
+from powercoord.registry.footing import Footing
 from powercoord.registry.running import Running
 from powercoord.registry.starts_slot import StartSlot
 from powercoord.registry.stoppable import Stopped
@@ -47,12 +48,18 @@ class Reaching(Running):
     _slot: StartSlot | None = field(default=None, init=False)
     _told: float = field(default=-inf, init=False)
     _seen_on: bool = field(default=False, init=False)
+    footing: Footing = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        self.footing = Footing(self)
 
     def view(self) -> ActionView:
         """
         What an outsider may see of it.
         """
         waits_for = "" if self._asked is None else self.world.starts.obstacle(self._asked)
+        waits_for = self.footing.waits_for or waits_for
         return evolve(super().view(), waits_for=waits_for)
 
     async def bring(self, command: Command, wanted: PowerState) -> Outcome | None:
@@ -70,7 +77,7 @@ class Reaching(Running):
             if self.deadline() <= self.world.clock.seconds():
                 return self.unseen(wanted)
         for _ in range(1 + self.node.timing.retries):
-            if not await self._may_be_sent():
+            if not await self._may_be_sent(command):
                 break
             await self.enter(Phase.SENT, command.value)
             accepted = await self._send(command)
@@ -108,22 +115,29 @@ class Reaching(Running):
         Wait for the turn to start, set the boot device, bring it on.
 
         One that may have been sent before a restart may be starting: it takes
-        its slot before anything else.  One that went off again while it waited
-        waits once more.
+        its slot before anything else, unless what it requires went off meanwhile.
+        One that went off again while it waited waits once more.
 
         :param looked_at: when it was seen off; None: now.
         """
         asked = self.world.clock.seconds() if looked_at is None else looked_at
         begun = self.sent_before("on")
         while True:
+            if not begun:
+                await self.footing.make()
             slot = await self._start_slot(begun=begun)
             try:
                 self.may_start()
+                if not await self.footing.holds():
+                    if begun:
+                        begun, asked = False, -inf
+                        self.looked_after("on")
+                    continue
                 if not begun and self.world.clock.seconds() > asked:
                     asked = self.world.clock.seconds()
                     if await self.steps.patient_read() is PowerState.ON:
                         return Done(How.EXTERNAL, PowerState.ON, text="came on while it waited for its turn")
-                if begun or self._may_come_on() <= self.world.clock.seconds():
+                if (begun or self._may_come_on() <= self.world.clock.seconds()) and self.footing.lean():
                     return await self._start(slot, begun=begun)
             finally:
                 self._give_back(slot)
@@ -134,7 +148,7 @@ class Reaching(Running):
         """
         if not begun:
             await self.steps.pause_until(self._may_come_on())
-        return await self.steps.start_slot(lambda: self._ask_to_start(begun=begun))
+        return await self.steps.wait_for(lambda: self._ask_to_start(begun=begun))
 
     def _ask_to_start(self, *, begun: bool) -> Deferred[StartSlot]:
         caller = next((waiter.request.requester for waiter in self.waiters), "")
@@ -158,10 +172,13 @@ class Reaching(Running):
         self._seen_on = ended is None
         return ended
 
-    async def _may_be_sent(self) -> bool:
+    async def _may_be_sent(self, command: Command) -> bool:
         """
         Wait for the time between two starts, if it must be told again; False: there is none left for that.
+
+        :raises PowerRequirementError: others need it to be as it is, or what it requires has gone off.
         """
+        self.footing.check(command)
         while self._slot is not None and not self._slot.may_be_told():
             if self.deadline() <= self.world.clock.seconds():
                 return False

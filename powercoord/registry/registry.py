@@ -23,8 +23,10 @@ from powercoord.registry.action import PowerAction
 from powercoord.registry.batch import Batch
 from powercoord.registry.consequences import Consequences
 from powercoord.registry.course import Course
+from powercoord.registry.dependencies import Ways
 from powercoord.registry.dismissal import Dismissal
 from powercoord.registry.expiry import Expiry
+from powercoord.registry.family import Family
 from powercoord.registry.holds import Holds
 from powercoord.registry.intake import Intake
 from powercoord.registry.interruption import Interruption
@@ -64,6 +66,7 @@ class Registry(Looking):
     _interruption: Interruption = field(init=False)
     _memory: Memory = field(init=False)
     _recovery: Recovery = field(init=False)
+    _family: Family = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         seen = SeenRequests()
@@ -88,6 +91,8 @@ class Registry(Looking):
         self.breakers.connect(self._find, self._reads.probe)
         self.wants = self._wants()
         self._publisher.subscribe(self.wants.published)
+        self._family = Family(self._world.dependencies, self._acceptance, self._lanes, self.holds)
+        self._world.dependencies.ways = self._ways()
         self.sweep = Sweep(self._world, self._reads, self.roster.names, self._find, self.is_busy)
         self.sweep.resting = self.breakers.resting
         self._publisher.subscribe(self.sweep.published)
@@ -251,11 +256,25 @@ class Registry(Looking):
                 raise NoSuchAction(f"{request.node}: request {request.request_id} never came here")
             if self.draining is not None:
                 raise Draining(f"{request.node}: not accepted, draining: {self.draining}; try again later")
-            node = self._node(request.node)
-            self.holds.check(node.name, request.verb, batch)
-            return self._acceptance.accept(request, node, self._lanes.of(node), batch)
+            return self._family.accept(request, self._node(request.node), batch)
         except RequestRefused as refusal:
             return refusal
+
+    def _follow_up(self, request: Request, asked_at: float) -> Deferred[ITicket]:
+        """
+        Accept what follows from an accepted request, also while draining.
+        """
+
+        def accept(batch: Batch) -> ITicket:
+            known = self._acceptance.known(request)
+            if known is not None:
+                return known
+            self._memory.check(request)
+            if self._course.stopping:
+                raise Draining(f"{request.node}: not accepted, it is stopping")
+            return self._family.follow(request, self._node(request.node), asked_at, batch)
+
+        return self._intake.decide(accept, [request.request_id])
 
     def _node(self, name: str) -> Node:
         """
@@ -292,6 +311,16 @@ class Registry(Looking):
             trouble=lambda: self.trouble,
             forbidden=self.holds.forbids,
             parked=self.breakers.is_parked,
+        )
+
+    def _ways(self) -> Ways:
+        return Ways(
+            find=self._find,
+            requiring=self.roster.requiring,
+            lane=self._lanes.find,
+            wanted=self.wants.of,
+            read=self.query,
+            ask=self._follow_up,
         )
 
     def _find(self, name: str) -> Node | None:

@@ -34,6 +34,7 @@ class Sightings:
     _last: dict[str, Observation] = field(factory=dict, init=False)
     _power: dict[str, PowerState] = field(factory=dict, init=False)
     _off_since: dict[str, float] = field(factory=dict, init=False)
+    _on_since: dict[str, float] = field(factory=dict, init=False)
     _sure: dict[str, Observation] = field(factory=dict, init=False)
     _recalled: set[str] = field(factory=set, init=False)
     _curious: dict[str, Audience[Observation]] = field(factory=dict, init=False)
@@ -52,8 +53,9 @@ class Sightings:
         self._recalled.add(name)
         if observation.state in _POWER:
             self._power[name] = observation.state
-        if observation.state is PowerState.OFF and observation.at is not None:
-            self._off_since[name] = observation.at
+        if observation.state in _POWER and observation.at is not None:
+            since = self._off_since if observation.state is PowerState.OFF else self._on_since
+            since[name] = observation.at
 
     def saw(self, name: str, state: PowerState, text: str = "") -> None:
         """
@@ -62,7 +64,7 @@ class Sightings:
         observation = Observation(state, self._clock.seconds(), text)
         before = self.last(name)
         self._keep(name, observation)
-        self._note_off(name, state)
+        self._note_change(name, state)
         if (before.state, before.text) != (state, text) or name in self._recalled:
             self._recalled.discard(name)
             self._changed(name, observation)
@@ -73,6 +75,12 @@ class Sightings:
         When a node was last seen to have gone off; minus infinity: it never was.
         """
         return self._off_since.get(name, -inf)
+
+    def on_since(self, name: str) -> float:
+        """
+        When a node was first seen on after it was off; minus infinity: it was never seen off.
+        """
+        return self._on_since.get(name, -inf)
 
     def went_off(self, name: str) -> None:
         """
@@ -125,12 +133,15 @@ class Sightings:
         for name in list(self._curious):
             self.give_up(name, reason)
 
-    def _note_off(self, name: str, now: PowerState) -> None:
+    def _note_change(self, name: str, now: PowerState) -> None:
         """
         A read that fails between two says nothing; the first ever says nothing of the time before.
         """
-        if now is PowerState.OFF and self._power.get(name) is PowerState.ON:
+        before = self._power.get(name)
+        if now is PowerState.OFF and before is PowerState.ON:
             self._off_since[name] = self._clock.seconds()
+        if now is PowerState.ON and before is PowerState.OFF:
+            self._on_since[name] = self._clock.seconds()
         if now in _POWER:
             self._power[name] = now
 

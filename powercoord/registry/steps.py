@@ -23,7 +23,6 @@ from powercoord.registry.gates import Priority, Slot
 from powercoord.registry.hints import watch
 from powercoord.registry.operation import Operation
 from powercoord.registry.polling import Poll
-from powercoord.registry.starts_slot import StartSlot
 from powercoord.registry.stoppable import Expired, Stoppable, Stopped
 from powercoord.registry.visit import Visit
 
@@ -185,12 +184,20 @@ class Steps(Stoppable):
         finally:
             stop_watching()
 
-    async def start_slot(self, acquire: Callable[[], Deferred[StartSlot]]) -> StartSlot:
+    async def wait_for(self, begin: Callable[[], Deferred[T]]) -> T:
         """
-        Wait for this node's turn to start.
+        Wait for somebody else, as long as somebody waits for this action.
         """
         self._check_queue()
-        return await self._queue(acquire())
+        return await self._queue(begin())
+
+    def expect_answers(self) -> None:
+        """
+        The BMC may only be coming up now: what fails is tried again until the deadline.
+        """
+        self._persistent = True
+        if self.standing in (Standing.NEW, Standing.RESUMED):
+            self.standing = Standing.ON_ITS_WAY
 
     def _driver(self) -> IPowerDriver:
         return self._world.driver(self._node.target.driver)

@@ -17,6 +17,7 @@ from powercoord.errors import UnknownPowerType
 from powercoord.interfaces import IPowerDriver
 from powercoord.model import Node
 from powercoord.registry.breakers import Breakers
+from powercoord.registry.dependencies import Dependencies
 from powercoord.registry.gates import EndpointGate
 from powercoord.registry.sightings import Sightings
 from powercoord.registry.starts import StartGate
@@ -44,6 +45,7 @@ class Surroundings:
     breakers: Breakers
     starts: StartGate
     sightings: Sightings
+    dependencies: Dependencies
     jitter: Callable[[float], float]
 
     def readable(self, node: Node) -> bool:

@@ -40,6 +40,7 @@ class PowerOn(Reaching):
         Read, and only if it is off: start it.
         """
         if not self.sent_before("on"):
+            await self.footing.make()
             await self.steps.pause_until(self.late.until(Goal.OFF))
             if await self.steps.patient_read() is PowerState.ON:
                 text = "was on; boot device not set" if self.wish.boot else ""
@@ -61,7 +62,9 @@ class PowerCycle(Reaching):
         """
         if self.begun_before("on"):
             return await self.switch_on(looked_at=-inf) or Done(How.COMMANDED, PowerState.ON)
-        self._off_half = True
+        if not self.sent_before("off"):
+            await self.footing.make()
+        self.leaning = self._off_half = True
         if self.sent_before("off") or await self.steps.patient_read() is PowerState.ON:
             if not self.begun_before("off"):
                 await self.enter(Phase.ADMITTED, "off")

@@ -64,6 +64,12 @@ class FixedRoster:
         """
         return {}
 
+    def requiring(self, name: str) -> Sequence[str]:
+        """
+        Those that name it.
+        """
+        return [node.name for node in self.nodes.values() if name in node.requires]
+
 
 @implementer(IJournal)
 @define(eq=False)
@@ -179,12 +185,19 @@ class World:
             now=self.now,
             new_id=lambda: f"a{next(action_ids)}",
             jitter=self.jitter,
+            probe=self.probe,
             roster=self.roster,
             drivers={"fake": self.driver},
             journal=self.journal,
             history=self.history,
             limits=Limits(fleet=self.fleet, groups=self.groups, endpoints={"fake": self.endpoint_limit}),
         )
+
+    def probe(self, address: str) -> Deferred[str]:
+        """
+        Whatever is on is ready.
+        """
+        return succeed("")
 
     def now(self) -> datetime:
         """
