@@ -5,7 +5,7 @@ A rack whose nodes require one another, and who tells when one was commanded wit
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from attrs import define, evolve, field
@@ -24,16 +24,20 @@ class WatchedDriver(FakeDriver):
     Notes each command with what every machine was at that moment.
 
     :param seen: time, node, command, and the names of the nodes that were on.
+    :param watch: called with node, command and those names, at the moment itself.
     """
 
     seen: list[tuple[float, str, str, frozenset[str]]] = field(factory=list, init=False)
+    watch: Callable[[str, str, frozenset[str]], None] = field(default=lambda *_: None, init=False)
 
     async def command(self, target: Target, command: Command, operation: IOperation) -> None:
         """
         As any, and noted.
         """
         on = frozenset(name.partition("/")[0] for name, machine in self.machines.items() if machine.on)
-        self.seen.append((self.clock.seconds(), target.endpoint.partition(":")[2], command.value, on))
+        name = target.endpoint.partition(":")[2]
+        self.seen.append((self.clock.seconds(), name, command.value, on))
+        self.watch(name, command.value, on)
         await FakeDriver.command(self, target, command, operation)
 
 
@@ -82,6 +86,20 @@ class Chassis(World):
         for name in self.names():
             self.registry.query(name)
         self.turn(0.1)
+
+    def above(self, name: str) -> set[str]:
+        """
+        All that require a node, and that require those.
+        """
+        direct = {each for each, required in self.requires.items() if name in required}
+        return direct.union(*map(self.above, direct))
+
+    def settled_at(self, name: str) -> float:
+        """
+        From when on a node that is on carries others.
+        """
+        since = self.registry._world.sightings.on_since(name)  # noqa: SLF001 - a test's own
+        return since + self.ready.get(name, Ready()).after
 
     def accepted(self, name: str) -> list[tuple[str, str]]:
         """
