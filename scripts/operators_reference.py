@@ -27,6 +27,7 @@ from powercoord.cli.root import main as command_line
 from powercoord.config.ages import Age
 from powercoord.config.keys import keys_of
 from powercoord.config.parse import TABLES
+from powercoord.config.shape import ReadyTable
 from powercoord.config.timing import TimingTable
 from powercoord.duration import format_duration
 from powercoord.interfaces import IPowerDriver
@@ -67,6 +68,7 @@ TYPES: Mapping[Any, str] = {
     Interval: "time",
     Age: "time above 0",
     TimingTable: "table",
+    ReadyTable: "table",
 }
 
 
@@ -228,7 +230,7 @@ def _default(value: Any, kind: Any) -> str:  # noqa: PLR0911 - one for each kind
     match value:
         case _ if value is NOTHING:
             return "needed"
-        case None | "" | () | TimingTable():
+        case None | "" | () | TimingTable() | ReadyTable():
             return ""
         case bool():
             return f"`{str(value).lower()}`"

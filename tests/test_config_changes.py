@@ -62,6 +62,7 @@ class NodeTests(SynchronousTestCase):
             Aspect.TIMING: evolve(node("n1"), timing=timing),
             Aspect.ON_DRIFT: evolve(node("n1"), on_drift=OnDrift.ENFORCE),
             Aspect.START_WATTS: evolve(node("n1"), start_watts=400),
+            Aspect.REQUIRES: evolve(node("n1"), requires=("n2",)),
         }
         found = {aspect: compare(OLD, names(OLD, new, *OLD.nodes[1:])) for aspect, new in cases.items()}
 

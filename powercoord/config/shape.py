@@ -250,7 +250,11 @@ class NodeTable:
         "Nodes that must be on, and ready, before it may start (a node set): its chassis, its outlet bar.",
         default=None,
     )
-    ready: ReadyTable = key("When those that require it may start.", default=ReadyTable())
+    ready: ReadyTable = key(
+        "When those that require it may start: ``after`` (a time) it came on, and once ``tcp``"
+        " (``host:port``) accepts a connection.",
+        default=ReadyTable(),
+    )
     timing: TimingTable = key("Its times.", default=TimingTable())
 
 
