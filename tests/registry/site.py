@@ -5,7 +5,7 @@ Machines that outlive the coordinator, which can be killed at any write to begin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -174,6 +174,7 @@ class Site:
     Four machines, a caller who asks again until it has an answer, and one coordinator after the other.
 
     :param asked: every request, and what its caller heard at last.
+    :param requires: by node, what it requires.
     """
 
     clock: Clock = field(factory=Clock)
@@ -183,6 +184,7 @@ class Site:
     asked: dict[str, Request] = field(factory=dict)
     heard: dict[str, Outcome] = field(factory=dict)
     overlaps: list[str] = field(factory=list)
+    requires: Mapping[str, tuple[str, ...]] = field(factory=dict)
     death: Death = field(init=False)
     journal: FusedJournal = field(init=False)
     driver: MortalDriver = field(init=False)
@@ -233,7 +235,7 @@ class Site:
         One node.
         """
         settings = FakeSettings(address=ADDRESSES[name], outlet=name)
-        return Node(name, self.driver.target(settings), (), quick())
+        return Node(name, self.driver.target(settings), (), quick(), requires=self.requires.get(name, ()))
 
     def machine(self, name: str) -> FakeMachine:
         """

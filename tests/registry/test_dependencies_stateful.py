@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import note, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from twisted.trial.unittest import SynchronousTestCase
 
 from powercoord.errors import RequestRefused
@@ -19,6 +19,7 @@ from powercoord.testing.driver import Fault
 from tests.hypothesis_notes import HypothesisNotes, run_state_machine
 from tests.registry.chassis import Chassis
 from tests.registry.rack import glide, unbalanced
+from tests.registry.site import ADDRESSES, Site
 from tests.registry.world import quick
 
 NAMES = tuple(f"n{number}" for number in range(7))
@@ -178,9 +179,87 @@ class Family(RuleBasedStateMachine):
         ticket.wait().addCallback(self.outcomes.setdefault(ticket.request_id, []).append)
 
 
+class KilledFamily(RuleBasedStateMachine):
+    """
+    A chain and one beside it, and a coordinator that is killed at any write.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.site = Site(requires={"n2": ("n1",), "n3": ("n2",), "n4": ("n1",)})
+        self.meant: set[str] = set()
+        self.down = 0.0
+        for name in ADDRESSES:
+            self.site.machine(name).latency = 0.3
+
+    @rule(
+        name=st.sampled_from(sorted(ADDRESSES)),
+        verb=st.sampled_from([Verb.ON, Verb.ON, Verb.OFF, Verb.SOFT_OFF, Verb.CYCLE]),
+        with_children=st.booleans(),
+    )
+    def ask(self, name: str, verb: Verb, *, with_children: bool) -> None:
+        """
+        A caller asks, and asks again after a restart.
+        """
+        if with_children and verb is Verb.OFF:
+            self.meant |= set(ADDRESSES)
+        self.site.ask(node=name, verb=verb, with_children=with_children and verb in (Verb.OFF, Verb.SOFT_OFF))
+
+    @rule(seconds=st.sampled_from([0.0, 0.006, 0.1, 0.5, 3.0]))
+    def wait(self, seconds: float) -> None:
+        """
+        Time passes.
+        """
+        glide(self.site.clock, seconds)
+
+    @rule(writes=st.integers(1, 8), keeps=st.booleans(), down=st.sampled_from([0.0, 0.1, 20.0]))
+    def kill_at_a_write(self, writes: int, keeps: bool, down: float) -> None:
+        """
+        It is killed when it writes, and another begins after a while.
+        """
+        self.site.journal.fuse, self.site.journal.keeps = writes, keeps
+        self.down = down
+
+    @precondition(lambda self: self.site.death.dead)
+    @rule()
+    def begin(self) -> None:
+        """
+        Another begins.
+        """
+        glide(self.site.clock, self.down)
+        self.site.begin()
+
+    @invariant()
+    def nobody_without_footing(self) -> None:
+        """
+        No machine comes on that requires one that is off, nor is one cut off unasked.
+        """
+        on = {name for name in ADDRESSES if self.site.machine(name).on}
+        for name, required in self.site.requires.items():
+            assert self.meant or name not in on or on.issuperset(required), f"{name} is on without {required}"
+
+    def teardown(self) -> None:
+        """
+        After the last restart everything ends, and is heard.
+        """
+        self.site.journal.fuse = None
+        if self.site.death.dead:
+            self.site.begin()
+        glide(self.site.clock, LONGEST)
+        self.nobody_without_footing()
+        assert not self.site.registry.pending
+        self.site.die()
+
+
 class FamilyTests(HypothesisNotes, SynchronousTestCase):
     def test_any_history(self) -> None:
         """
         No history makes a node start without what it requires, cuts a running one off, or never ends.
         """
         run_state_machine(Family, settings(settings(), max_examples=MOST, stateful_step_count=30))
+
+    def test_any_kill(self) -> None:
+        """
+        Whenever it is killed, no node comes on without what it requires, and every on and off ends.
+        """
+        run_state_machine(KilledFamily, settings(settings(), max_examples=MOST, stateful_step_count=30))
