@@ -15,7 +15,7 @@ thousand.
 
 Nobody overtakes within a group whoever is the next one there.  A node that
 needs many watts waits until there are as many, and those behind it do not take
-them away one by one: its group is reserved for it.
+them away one by one: its group is reserved for it.  For groups that cross see `Elder`.
 """
 
 from __future__ import annotations
@@ -28,11 +28,14 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from powercoord.model import Limit
+from powercoord.registry.starts_elder import Elders
 from powercoord.registry.starts_lines import Line, Rank, Start, Waiting
+from powercoord.registry.starts_openings import Openings
 from powercoord.registry.starts_room import Groups, Lack, Rooms
 from powercoord.registry.starts_slot import StartSlot
 from powercoord.registry.starts_turns import Turns
 
+_ELDER: Rank = (-2, 0)
 _RESERVED: Rank = (-1, 0)
 
 
@@ -57,11 +60,14 @@ class StartGate:
     _freed: set[str] = field(factory=set, init=False)
     _order: count[int] = field(factory=count, init=False)
     _settling: dict[IDelayedCall, StartSlot] = field(factory=dict, init=False)
-    _opening: dict[str, IDelayedCall] = field(factory=dict, init=False)
+    _opening: Openings = field(init=False)
     _admitting: bool = field(default=False, init=False)
+    _elders: Elders = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._rooms = Rooms(self._fleet, self._groups)
+        self._elders = Elders(self._rooms)
+        self._opening = Openings(self._clock, self._make_room)
 
     def acquire(
         self, groups: Groups, watts: int = 0, caller: str = "", *, begun: bool = False
@@ -113,7 +119,8 @@ class StartGate:
             self._count(slot, 1)
         waiting = sorted(self._asked.values(), key=lambda start: start.order)
         self._lines, self._waiting, self._reserved, self._turns = {}, {}, {}, Turns()
-        self._forget_openings()
+        self._elders.forget()
+        self._opening.forget()
         for start in waiting:
             self._queue(start)
         self._admit()
@@ -126,7 +133,7 @@ class StartGate:
         for timer, slot in settling.items():
             timer.cancel()
             slot.release()
-        self._forget_openings()
+        self._opening.forget()
 
     def starting(self) -> int:
         """
@@ -172,6 +179,7 @@ class StartGate:
         start = self._asked.pop(granted)
         start.gone = True
         line = start.line
+        self._freed.update(self._elders.gone(start))
         if line is not None and line.starts[0] is start:
             if line.first() is None:
                 self._wait(line, line.at)
@@ -185,7 +193,10 @@ class StartGate:
         if not self._admitting:
             self._admitting = True
             while (line := self._first_with_room()) is not None:
+                at, start = line.at, line.starts[0]
                 self._look(line)
+                if start.granted in self._asked and line.at != at:
+                    self._freed.update(self._elders.sent_on(start, line))
             self._admitting = False
 
     def _first_with_room(self) -> Line | None:
@@ -193,6 +204,7 @@ class StartGate:
         Of those who wait for what may have room now, the one whose turn it is.
         """
         found: tuple[Rank, Line] | None = None
+        self._elders.keep(self._clock.seconds())
         for name in tuple(self._freed):
             first = self._first_at(name)
             if first is None or self._lacks(name, first[1]):
@@ -205,18 +217,17 @@ class StartGate:
         """
         Whether the next one at a group lacks something there; if so, see to it that it gets that.
         """
-        room, now = self._rooms[name], self._clock.seconds()
-        lack = room.lacks(line.starts[0].watts, now)
-        if lack is Lack.WATTS:
+        now, elder = self._clock.seconds(), self._elders.of(line.starts[0])
+        obstacle = name if elder is None else elder.obstacle(now)
+        if obstacle is None:
+            return False
+        name, room = obstacle, self._rooms[obstacle]
+        lack = room.lacks(line.starts[0].watts, now) if elder is None else elder.lack(name, now)
+        if lack is Lack.WATTS and elder is None:
             self._reserved[name] = line
-        if lack is Lack.TIME and room.opens() > now and name not in self._opening:
-            self._opening[name] = self._clock.callLater(room.opens() - now, self._opened, name)
+        if lack is Lack.TIME:
+            self._opening.wait(name, room.opens() - now)
         return lack is not None
-
-    def _opened(self, name: str) -> None:
-        del self._opening[name]
-        self._freed.add(name)
-        self._admit()
 
     def _look(self, line: Line) -> None:
         """
@@ -229,6 +240,7 @@ class StartGate:
             self._freed.add(obstacle)
             self._wait(line, obstacle)
             return
+        self._freed.update(self._elders.gone(start))
         line.starts.popleft()
         self._turns.served(line.caller)
         self._wait(line, at)
@@ -240,6 +252,9 @@ class StartGate:
         The first of a line's groups where there is no room, or where another comes first.
         """
         now, rank = self._clock.seconds(), (self._turns.of(line.caller), start.order)
+        elder = self._elders.of(start)
+        if elder is not None:
+            return elder.obstacle(now)
         for name in line.names:
             if self._rooms[name].lacks(start.watts, now) is not None:
                 return name
@@ -273,6 +288,9 @@ class StartGate:
         """
         Who comes next at a group: the one it is reserved for, or whose turn it is.
         """
+        elder = self._elders.first_at(name)
+        if elder is not None:
+            return _ELDER, elder
         reserved = self._reserved.get(name)
         if reserved is not None and reserved.place is not None:
             return _RESERVED, reserved
@@ -294,11 +312,10 @@ class StartGate:
     def _left(self, slot: StartSlot) -> None:
         self._inside.discard(slot)
         self._count(slot, -1)
-        self._make_room(slot)
+        self._make_room(slot.inside)
 
     def _may_be_told(self, slot: StartSlot) -> bool:
-        now = self._clock.seconds()
-        is_open = all(self._rooms[name].is_open(now) for name in slot.inside)
+        is_open = all(self._rooms[name].is_open(self._clock.seconds()) for name in slot.inside)
         self._put(slot, at_door=is_open, again=not is_open)
         return is_open
 
@@ -311,7 +328,7 @@ class StartGate:
         self._put(slot, at_door=False, again=False)
         for name in slot.inside:
             self._rooms[name].last = self._clock.seconds()
-        self._make_room(slot)
+        self._make_room(slot.inside)
 
     def _count(self, slot: StartSlot, sign: int) -> None:
         for name in slot.inside:
@@ -321,11 +338,6 @@ class StartGate:
             room.at_door += sign * slot.at_door
             room.again += sign * slot.again
 
-    def _make_room(self, slot: StartSlot) -> None:
-        self._freed.update(slot.inside)
+    def _make_room(self, names: Groups) -> None:
+        self._freed.update(names)
         self._admit()
-
-    def _forget_openings(self) -> None:
-        opening, self._opening = self._opening, {}
-        for timer in opening.values():
-            timer.cancel()

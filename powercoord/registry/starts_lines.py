@@ -23,7 +23,7 @@ Rank = tuple[int, int]
 @define(eq=False)
 class Start:
     """
-    One who waits; ``order`` says since when.
+    One who waits; ``order`` says since when, ``sent_on`` how often it had room in one of its groups only.
     """
 
     order: int
@@ -33,6 +33,7 @@ class Start:
     granted: Deferred[StartSlot] = field(repr=False)
     line: Line | None = None
     gone: bool = False
+    sent_on: int = 0
 
 
 @define(eq=False)

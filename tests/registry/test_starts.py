@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from powercoord.model import Limit
 from powercoord.registry.starts import StartGate
+from powercoord.registry.starts_elder import PATIENCE
 from powercoord.registry.starts_slot import StartSlot
 from tests.hypothesis_notes import HypothesisNotes
 
@@ -520,6 +521,89 @@ class CallersTests(GateTests):
         self.assertEqual({}, gate._turns._next)  # noqa: SLF001 - what is not there cannot be seen
 
 
+class CrossingTests(GateTests):
+    """
+    A start that needs places in groups that have nothing to do with each other.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.inside: dict[str, StartSlot] = {}
+
+    def enter(self, gate: StartGate, group: str) -> None:
+        """
+        Somebody asks for a place in one group.
+        """
+        granted = self.ask(gate, group, group)
+        granted.addCallback(lambda slot: self.inside.__setitem__(group, slot))
+
+    def stream(self, gate: StartGate) -> bool:
+        """
+        In each group somebody comes, and then somebody goes; whether all who go are followed at once.
+        """
+        followed = []
+        for group in ("a", "b"):
+            self.enter(gate, group)
+            slot = self.inside.pop(group, None)
+            if slot is not None:
+                slot.release()
+            followed.append(group in self.inside)
+        return all(followed)
+
+    def test_does_not_starve(self) -> None:
+        """
+        It gets in though both groups are never free at the same moment, and then all others do.
+        """
+        gate = self.gate(a=Limit(1), b=Limit(1))
+        self.enter(gate, "a")
+        self.enter(gate, "b")
+        crossing = self.ask(gate, "crossing", "a", "b")
+        for _ in range(10):
+            self.stream(gate)
+        slot = self.successResultOf(crossing)
+        self.assertEqual(({}, 1), (self.inside, gate.starting()))
+        slot.release()
+
+        self.assertEqual({"a", "b"}, set(self.inside))
+
+    def test_interval(self) -> None:
+        """
+        So it does where both must keep an interval.
+        """
+        gate = self.gate(a=Limit(1, start_interval=3.0), b=Limit(1, start_interval=5.0), c=Limit())
+        waiting = [self.ask(gate, "a", "a"), self.ask(gate, "b", "b"), self.ask(gate, "crossing", "a", "b")]
+        for _ in range(60):
+            self.clock.advance(1.0)
+            for granted in [each for each in waiting if each.called]:
+                waiting.remove(granted)
+                slot = self.successResultOf(granted)
+                name = self.order[-1]
+                slot.commanded()
+                slot.release()
+                waiting.append(self.ask(gate, name, *(("a", "b") if name == "crossing" else (name,))))
+
+        self.assertIn("crossing", self.order)
+
+    def test_leaves(self) -> None:
+        """
+        One that goes away gives back what it kept.
+        """
+        gate = self.gate(a=Limit(1), b=Limit(1))
+        self.enter(gate, "a")
+        self.enter(gate, "b")
+        crossing = self.ask(gate, "crossing", "a", "b")
+        crossing.addErrback(lambda failure: failure.trap(CancelledError) and None)
+        for group in ("a", "b") * PATIENCE:
+            self.enter(gate, group)
+            self.inside.pop(group).release()
+            if group not in self.inside:
+                break
+        self.assertEqual(1, len(self.inside))
+        crossing.cancel()
+
+        self.assertEqual({"a", "b"}, set(self.inside))
+
+
 class BegunTests(GateTests):
     """
     What a restart has interrupted.
@@ -537,6 +621,60 @@ class BegunTests(GateTests):
             slot.release()
 
         self.assertEqual(["a"], self.order)
+
+
+class EveryCrossingTests(HypothesisNotes, SynchronousTestCase):
+    """
+    Random groups, and no end of others.
+    """
+
+    @given(
+        limits=st.dictionaries(st.sampled_from("abcd"), st.integers(1, 2), min_size=2),
+        wanted=st.lists(st.sets(st.sampled_from("abcd"), min_size=1), min_size=1, max_size=5),
+        fleet=st.sampled_from([None, 1, 2, 3]),
+        data=st.data(),
+    )
+    def test_all_get_in(
+        self, limits: dict[str, int], wanted: list[set[str]], fleet: int | None, data: st.DataObject
+    ) -> None:
+        """
+        Everybody gets in whatever comes after them, no limit is exceeded, and nothing is kept at the end.
+        """
+        clock = Clock()
+        gate = StartGate(clock, Limit(fleet), {name: Limit(most) for name, most in limits.items()})
+        inside: list[tuple[StartSlot, set[str]]] = []
+
+        def ask(groups: set[str], told: list[int]) -> None:
+            def let_in(slot: StartSlot) -> None:
+                told.append(1)
+                inside.append((slot, groups))
+
+            gate.acquire(tuple(sorted(groups))).addCallback(let_in)
+
+        for name in limits:
+            ask({name}, [])
+        answers: list[list[int]] = [[] for _ in wanted]
+        for groups, told in zip(wanted, answers, strict=True):
+            ask(groups, told)
+        for _ in range(300):
+            if all(answers):
+                break
+            index = data.draw(st.integers(0, len(inside) - 1))
+            slot, groups = inside.pop(index)
+            if len(groups) == 1:
+                ask(groups, [])
+            slot.release()
+            for name, most in limits.items():
+                self.assertLessEqual(sum(name in each for _, each in inside), most)
+            self.assertLessEqual(len(inside), fleet or len(inside))
+            self.assertTrue(inside)
+        else:
+            # Whose groups are released at random must come to their turn by then.
+            self.assertTrue(all(answers), answers)
+        while inside:
+            inside.pop()[0].release()
+        self.assertEqual((0, 0), (gate.starting(), gate.waiting()))
+        self.assertTrue(all(not room.starting for room in gate._rooms._rooms.values()))  # noqa: SLF001
 
 
 class EveryStartTests(HypothesisNotes, SynchronousTestCase):
