@@ -228,6 +228,7 @@ class Assembly:
             lambda: len(wants.drifting()),
             self.registry.sweep,
             self.registry.breakers.causes,
+            self.registry.crowds,
         )
         self.registry.subscribe(metrics.published)
         server = self.configuration.server

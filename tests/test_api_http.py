@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from math import inf
 
 from twisted.internet.defer import Deferred
 from twisted.internet.testing import StringTransport
@@ -25,6 +26,7 @@ from powercoord.model import (
     Failed,
     Goal,
     How,
+    Limit,
     PowerState,
     Request,
     Verb,
@@ -55,6 +57,7 @@ class HttpCase(SynchronousTestCase):
             lambda: self.drifting,
             self.world.registry.sweep,
             lambda: self.parked,
+            self.world.registry.crowds,
         )
         self.door = HttpDoor(self.world.clock, [], self.world.registry, self.lifecycle, self.metrics)
 
@@ -212,6 +215,34 @@ class MetricsTests(HttpCase):
         self.world.clock.advance(60)
         self.assertEqual(0.0, self.values()["powercoord_nodes_held"])
         self.assertEqual((0.0, 0.0), (values["powercoord_accepting"], values["powercoord_journal_writable"]))
+
+    def test_starts(self) -> None:
+        """
+        How many start and wait is told for each group with a limit, as the configuration is now.
+        """
+        groups = {"rack": Limit(2), "row": Limit(start_interval=5.0), "open": Limit()}
+        self.world.registry.limit(Limit(9), groups, {}, {})
+        gate = self.world.registry._world.starts  # noqa: SLF001 - nodes of this world are in no group
+        for _ in range(3):
+            gate.acquire(("rack", "open"))
+        found = {name: value for name, value in self.values().items() if "_start" in name}
+
+        self.assertEqual(
+            {
+                'powercoord_starting{group="(fleet)"}': 2.0,
+                'powercoord_starting{group="rack"}': 2.0,
+                'powercoord_starting{group="row"}': 0.0,
+                'powercoord_starting_limit{group="(fleet)"}': 9.0,
+                'powercoord_starting_limit{group="rack"}': 2.0,
+                'powercoord_starting_limit{group="row"}': inf,
+                'powercoord_starts_waiting{group="(fleet)"}': 1.0,
+                'powercoord_starts_waiting{group="rack"}': 1.0,
+                'powercoord_starts_waiting{group="row"}': 0.0,
+            },
+            found,
+        )
+        self.world.registry.limit(Limit(), {}, {}, {})
+        self.assertFalse([name for name in self.values() if "rack" in name])
 
     def test_swept(self) -> None:
         """

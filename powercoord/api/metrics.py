@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from math import inf
 from typing import Protocol, TypeVar
 
 from attrs import define, field, frozen
@@ -25,10 +26,12 @@ from powercoord.entries import Accepted, Answered, Drifted, Ended, Entry, Parked
 from powercoord.interfaces import IRegistry
 from powercoord.model import Disposition, Goal, Outcome, PowerState, Verb
 from powercoord.parking import Cause
+from powercoord.registry.starts_room import Crowd
 from powercoord.registry.sweep import SKIPS
 from powercoord.stages import ILifecycle, Stage
 
 T = TypeVar("T", Counter, Gauge)
+_FLEET = "(fleet)"
 _SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 180, 300, 600)
 
 
@@ -100,6 +103,18 @@ PARKINGS = Metric(
     ("cause",),
 )
 PARKED = Metric(Gauge, "powercoord_endpoints_parked", "Endpoints that are parked now.", ("cause",))
+STARTING = Metric(
+    Gauge,
+    "powercoord_starting",
+    "Nodes commanded on and not yet seen on, or settling, by group with a limit, and of `(fleet)`.",
+    ("group",),
+)
+START_LIMIT = Metric(
+    Gauge, "powercoord_starting_limit", "How many may be (`max_starting`); `+Inf`: no limit.", ("group",)
+)
+STARTS_WAITING = Metric(
+    Gauge, "powercoord_starts_waiting", "Starts that wait for a place in a group.", ("group",)
+)
 METRICS = (
     REQUESTS,
     ANSWERS,
@@ -117,6 +132,9 @@ METRICS = (
     OLDEST,
     PARKINGS,
     PARKED,
+    STARTING,
+    START_LIMIT,
+    STARTS_WAITING,
 )
 
 
@@ -141,6 +159,7 @@ class Metrics:
     :param drifting: how many nodes have drifted.
     :param sweep: the reads in the background.
     :param parked: why each endpoint that is parked is.
+    :param crowds: how many are starting, by group.
     """
 
     _registry: IRegistry
@@ -148,6 +167,7 @@ class Metrics:
     _drifting: Callable[[], int]
     _sweep: Swept
     _parked: Callable[[], Iterable[Cause]] = field(default=tuple)
+    _crowds: Callable[[], Iterable[Crowd]] = field(default=tuple)
     _collected: CollectorRegistry = field(factory=CollectorRegistry, init=False)
     _requests: Counter = field(init=False)
     _answers: Counter = field(init=False)
@@ -159,6 +179,7 @@ class Metrics:
     _skipped: Mapping[str, _Counted] = field(init=False)
     _parkings: Counter = field(init=False)
     _parked_now: Gauge = field(init=False)
+    _starts: tuple[Gauge, Gauge, Gauge] = field(init=False)
     _under_way: dict[str, tuple[Verb, datetime]] = field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -171,6 +192,8 @@ class Metrics:
         self._nodes = self._declare(NODES, Gauge)
         self._parkings = self._declare(PARKINGS, Counter)
         self._parked_now = self._declare(PARKED, Gauge)
+        starts = (self._declare(metric, Gauge) for metric in (STARTING, START_LIMIT, STARTS_WAITING))
+        self._starts = (next(starts), next(starts), next(starts))
         self._actions = Histogram(
             ACTIONS.name, ACTIONS.text, ACTIONS.labels, registry=self._collected, buckets=_SECONDS
         )
@@ -226,7 +249,21 @@ class Metrics:
         parked = Tally(self._parked())
         for cause in Cause:
             self._parked_now.labels(cause.value).set(parked[cause])
+        self._tell_starts()
         return generate_latest(self._collected)
+
+    def _tell_starts(self) -> None:
+        """
+        Groups come and go with the configuration, and so do their series.
+        """
+        starting, limit, waiting = self._starts
+        for gauge in self._starts:
+            gauge.clear()
+        for crowd in self._crowds():
+            name = crowd.group or _FLEET
+            starting.labels(name).set(crowd.starting)
+            waiting.labels(name).set(crowd.waiting)
+            limit.labels(name).set(inf if crowd.limit is None else crowd.limit)
 
     def _declare(self, metric: Metric, kind: type[T]) -> T:
         return kind(metric.name, metric.text, metric.labels, registry=self._collected)

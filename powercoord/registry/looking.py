@@ -16,6 +16,7 @@ from powercoord.registry.breakers import Breakers
 from powercoord.registry.course import Course
 from powercoord.registry.holds import Holds
 from powercoord.registry.lanes import Lanes
+from powercoord.registry.starts_room import Crowd
 from powercoord.registry.surroundings import Surroundings
 from powercoord.registry.wants import Wants
 from powercoord.views import NodeView
@@ -74,6 +75,12 @@ class Looking(ABC):
         """
         lane = self._lanes.find(name)
         return lane is not None and not lane.at_rest
+
+    def crowds(self) -> Sequence[Crowd]:
+        """
+        How many are starting, and wait for that, in each group that limits it and in the fleet.
+        """
+        return self._world.starts.crowds()
 
     @abstractmethod
     def _node(self, name: str) -> Node:

@@ -20,18 +20,20 @@ them away one by one: its group is reserved for it.  For groups that cross see `
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from itertools import count
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 
 from powercoord.model import Limit
 from powercoord.registry.starts_elder import Elders
 from powercoord.registry.starts_lines import Line, Rank, Start, Waiting
 from powercoord.registry.starts_openings import Openings
-from powercoord.registry.starts_room import Groups, Lack, Rooms
+from powercoord.registry.starts_room import Crowd, Groups, Lack, Rooms
+from powercoord.registry.starts_settling import Settling
 from powercoord.registry.starts_slot import StartSlot
 from powercoord.registry.starts_turns import Turns
 
@@ -59,7 +61,7 @@ class StartGate:
     _asked: dict[Deferred[StartSlot], Start] = field(factory=dict, init=False)
     _freed: set[str] = field(factory=set, init=False)
     _order: count[int] = field(factory=count, init=False)
-    _settling: dict[IDelayedCall, StartSlot] = field(factory=dict, init=False)
+    _settling: Settling = field(init=False)
     _opening: Openings = field(init=False)
     _admitting: bool = field(default=False, init=False)
     _elders: Elders = field(init=False)
@@ -67,6 +69,7 @@ class StartGate:
     def __attrs_post_init__(self) -> None:
         self._rooms = Rooms(self._fleet, self._groups)
         self._elders = Elders(self._rooms)
+        self._settling = Settling(self._clock)
         self._opening = Openings(self._clock, self._make_room)
 
     def acquire(
@@ -97,15 +100,7 @@ class StartGate:
         """
         Release a slot a while from now.
         """
-        if seconds <= 0:
-            slot.release()
-            return
-
-        def settled() -> None:
-            self._settling.pop(timer).release()
-
-        timer = self._clock.callLater(seconds, settled)
-        self._settling[timer] = slot
+        self._settling.release_in(slot, seconds)
 
     def limit(self, fleet: Limit, groups: Mapping[str, Limit]) -> None:
         """
@@ -129,10 +124,7 @@ class StartGate:
         """
         Settle no more: give back what is held for that.
         """
-        settling, self._settling = self._settling, {}
-        for timer, slot in settling.items():
-            timer.cancel()
-            slot.release()
+        self._settling.stop()
         self._opening.forget()
 
     def starting(self) -> int:
@@ -146,6 +138,12 @@ class StartGate:
         How many wait in the lines.
         """
         return len(self._asked)
+
+    def crowds(self) -> Sequence[Crowd]:
+        """
+        How it is in each group that limits anything, and in the fleet.
+        """
+        return self._rooms.crowds(Counter(name for start in self._asked.values() for name in start.names()))
 
     def obstacle(self, granted: Deferred[StartSlot]) -> str:
         """

@@ -35,6 +35,12 @@ class Start:
     gone: bool = False
     sent_on: int = 0
 
+    def names(self) -> Groups:
+        """
+        The groups with a limit for which it waits.
+        """
+        return () if self.line is None else self.line.names
+
 
 @define(eq=False)
 class Line:

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from enum import Enum
 from math import inf
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from powercoord.model import Limit
 
@@ -98,6 +98,18 @@ class Room:
         return "others are before it"
 
 
+@frozen
+class Crowd:
+    """
+    How many start and wait in one group, or in the fleet (no name).
+    """
+
+    group: str
+    starting: int
+    limit: int | None
+    waiting: int
+
+
 @define(eq=False)
 class Rooms:
     """
@@ -128,6 +140,16 @@ class Rooms:
         Those of them that have a limit.
         """
         return tuple(name for name in self.chain(groups) if _limits_anything(self._limit(name)))
+
+    def crowds(self, waiting: Mapping[str, int]) -> list[Crowd]:
+        """
+        All groups that limit anything, and the fleet.
+        """
+        names = [FLEET, *(name for name, limit in self._groups.items() if _limits_anything(limit))]
+        return [
+            Crowd(name, self[name].starting, self[name].limit.max_starting, waiting.get(name, 0))
+            for name in names
+        ]
 
     def follow(self, fleet: Limit, groups: Mapping[str, Limit], now: float) -> None:
         """
