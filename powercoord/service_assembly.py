@@ -264,7 +264,7 @@ class Assembly:
         def take() -> None:
             use_certificates()
             limits = _limits(new, self.installed)
-            self.registry.limit(limits.fleet, limits.groups, limits.endpoints, limits.gaps)
+            self.registry.limit(limits.fleet, limits.groups, limits.endpoints, limits.gaps, limits.weights)
             self.registry.breakers.rules = limits.parking
             self.registry.breakers.reconsider()
             self.registry.wants.reconsider()
@@ -290,6 +290,7 @@ def _limits(configuration: Configuration, installed: Installed) -> Limits:
         endpoints={name: configuration.endpoint_limit_of(name) for name in installed.drivers},
         gaps={name: configuration.endpoint_gap_of(name) for name in installed.drivers},
         parking=configuration.parking,
+        weights=configuration.weights,
     )
 
 

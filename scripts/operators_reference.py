@@ -52,6 +52,7 @@ HEADINGS = {
     "endpoints": "`[endpoints]`",
     "drivers": "`[drivers.NAME]`, beside the driver's own settings",
     "groups": "`[groups.NAME]`",
+    "callers": '`[callers."REQUESTER"]`',
     "nodes": '`[nodes."NODESET"]`, beside the settings of its driver',
 }
 

@@ -112,6 +112,7 @@ class KeyTests(SynchronousTestCase):
             endpoint_gaps={"paper": 1.0},
             parking=ParkingRules(after=5, refused=60.0),
             defaults={"paper": Defaults({"port": 7})},
+            weights={"region": 2},
         )
         found = compare(Configuration(), new)
 
@@ -125,6 +126,7 @@ class KeyTests(SynchronousTestCase):
             "endpoints.gap",
             "endpoints.park_after",
             "endpoints.park_refused",
+            "callers.region.weight",
             "drivers.paper",
             "drivers.paper.endpoint_limit",
             "drivers.paper.endpoint_gap",
@@ -158,6 +160,7 @@ class KeyTests(SynchronousTestCase):
         """
         looked_at = {"server", "journal", "region", "sweep", "nodes", "groups", "fleet", "timing", "defaults"}
         looked_at |= {"endpoint_limit", "endpoint_limits", "endpoint_gap", "endpoint_gaps", "parking"}
+        looked_at |= {"weights"}
 
         self.assertEqual({"warnings"}, {each.name for each in fields(Configuration)} - looked_at)
         self.assertEqual({"server", "journal", "region"}, set(TABLES) - RELOADED)

@@ -112,3 +112,19 @@ def evolve_chain(chain: dict[str, list[str]]) -> dict[str, list[str]]:
     One whose last node requires itself.
     """
     return chain | {"n20000": ["n20000"]}
+
+
+class WeightTests(SynchronousTestCase):
+    def test_weights(self) -> None:
+        """
+        Callers weigh one each, unless something else is said of them.
+        """
+        text = '[callers.region]\nweight = 4\n[callers."alice"]\nweight = 1\n'
+
+        self.assertEqual({"region": 4}, good(text).weights)
+        for line, reason in (
+            ("weight = 0", "weight: must be at least 1, got 0"),
+            ("wait = 2", "wait: unknown key; did you mean 'weight'?"),
+        ):
+            found = [str(each) for each in read(f"[callers.region]\n{line}\n").mistakes]
+            self.assertEqual([f"pc.toml:2: callers.region.{reason}"], found)

@@ -19,7 +19,7 @@ from powercoord.model import Limit, Node, Timing
 from powercoord.parking import ParkingRules
 from powercoord.strict import Path
 
-RELOADED = frozenset({"drivers", "endpoints", "fleet", "groups", "nodes", "sweep", "timing"})
+RELOADED = frozenset({"callers", "drivers", "endpoints", "fleet", "groups", "nodes", "sweep", "timing"})
 """
 The tables whose keys hold from a reload on; those of all others hold from the next start.
 """
@@ -136,6 +136,9 @@ def _keys(old: Configuration, new: Configuration) -> Iterator[str]:
     for name in fields_dict(ParkingRules):
         if getattr(old.parking, name) != getattr(new.parking, name):
             yield f"endpoints.park_{name}"
+    for caller in {**old.weights, **new.weights}:
+        if old.weights.get(caller) != new.weights.get(caller):
+            yield dotted(("callers", caller, "weight"))
     yield from _drivers(old, new)
 
 

@@ -20,6 +20,7 @@ from powercoord.config.nodes import NodesReader, unknown_driver
 from powercoord.config.secrets import Surroundings, resolve
 from powercoord.config.settings import Kind, Prepared, prepare, public
 from powercoord.config.shape import (
+    CallerTable,
     Configuration,
     Defaults,
     DriverTable,
@@ -49,6 +50,7 @@ TABLES: Mapping[str, type] = {
     "endpoints": EndpointsTable,
     "drivers": DriverTable,
     "groups": GroupTable,
+    "callers": CallerTable,
     "nodes": NodeTable,
 }
 
@@ -193,6 +195,7 @@ class _Reader:
             endpoint_gaps=_said(tables, "endpoint_gap"),
             endpoint_limits={**self._usual(endpoints), **_said(tables, "endpoint_limit")},
             timing=combine([layer]),
+            weights=self._weights(),
             defaults={
                 name: Defaults(
                     public(kind, defaults.get(name, Prepared())),
@@ -268,6 +271,13 @@ class _Reader:
                     self.findings.mistake((*path, key), text)
                 defaults[name] = prepared.without_ranges()
         return tables, defaults
+
+    def _weights(self) -> Mapping[str, int]:
+        tables = {
+            name: self.findings.take(table, CallerTable, ("callers", name))
+            for name, table in self._tables("callers").items()
+        }
+        return {name: table.weight for name, table in tables.items() if table and table.weight != 1}
 
     def _groups(self) -> Mapping[str, GroupTable]:
         return {

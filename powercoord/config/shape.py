@@ -225,6 +225,18 @@ class DriverTable:
 
 
 @frozen(kw_only=True)
+class CallerTable:
+    """
+    One who asks, as requests name their requester.
+    """
+
+    weight: Count = key(
+        "How many of its nodes may start in a round, where those of others have their turns, too.",
+        default=Count(1),
+    )
+
+
+@frozen(kw_only=True)
 class ReadyTable:
     """
     When nodes that require this one may start, once it is seen on.
@@ -281,6 +293,7 @@ class Configuration:
     :param endpoint_limits: by driver, where it differs from ``endpoint_limit``.
     :param endpoint_gaps: in seconds, likewise.
     :param defaults: by driver, for nodes that callers describe themselves.
+    :param weights: by caller, where it is not 1.
     :param warnings: what works, but should not stay.
     """
 
@@ -298,6 +311,7 @@ class Configuration:
     parking: ParkingRules = ParkingRules()
     timing: Timing = Timing()
     defaults: Mapping[str, Defaults] = field(factory=dict)
+    weights: Mapping[str, int] = field(factory=dict)
     warnings: tuple[Mistake, ...] = ()
 
     def endpoint_limit_of(self, driver: str) -> int:

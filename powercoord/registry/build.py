@@ -24,6 +24,7 @@ from powercoord.registry.readiness import Probe, Readiness, unprobed
 from powercoord.registry.registry import Registry
 from powercoord.registry.sightings import Sightings
 from powercoord.registry.starts import StartGate
+from powercoord.registry.starts_turns import Turns
 from powercoord.registry.surroundings import Surroundings
 from powercoord.registry.window import Window
 
@@ -37,6 +38,7 @@ class Limits:
         nothing is said.
     :param gaps: seconds between two operations at one endpoint, by driver.
     :param parking: when an endpoint that does not answer is left alone.
+    :param weights: how many starts a caller has in a round, if not one.
     """
 
     fleet: Limit = field(factory=Limit)
@@ -44,6 +46,7 @@ class Limits:
     endpoints: Mapping[str, int] = field(factory=dict)
     gaps: Mapping[str, float] = field(factory=dict)
     parking: ParkingRules = field(factory=ParkingRules)
+    weights: Mapping[str, int] = field(factory=dict)
 
 
 def build_registry(
@@ -89,7 +92,7 @@ def build_registry(
         endpoints=EndpointGate(clock, limits.endpoints, limits.gaps),
         breakers=Breakers(clock, now, publisher.write, jitter, limits.parking),
         window=Window(clock),
-        starts=StartGate(clock, limits.fleet, limits.groups),
+        starts=StartGate(clock, limits.fleet, limits.groups, Turns(limits.weights)),
         sightings=sightings,
         dependencies=Dependencies(clock, now, sightings, Readiness(sightings, probe)),
         jitter=jitter,

@@ -13,6 +13,7 @@ Seconds that what follows has at least.
 """
 
 _THROUGH = "requires"
+_FOR = ", for "
 _LONGEST = 128
 
 
@@ -37,7 +38,14 @@ def follow_up(
         request_id=request_id,
         escalate=asked is None or asked.escalate,
         deadline=remaining,
-        requester=f"{requester}, for {whose.name}".removeprefix(", ")[-_LONGEST:],
+        requester=f"{requester}{_FOR}{whose.name}".removeprefix(", ")[:_LONGEST],
         door=_THROUGH,
         with_children=verb is not Verb.ON,
     )
+
+
+def caller_of(request: Request) -> str:
+    """
+    Who asked at first, whose turn it is when a node starts on behalf of another.
+    """
+    return request.requester.partition(_FOR)[0] if request.door == _THROUGH else request.requester

@@ -27,6 +27,7 @@ from powercoord.model import (
     PowerState,
     Unknown,
 )
+from powercoord.registry.followup import caller_of
 from powercoord.registry.footing import Footing
 from powercoord.registry.running import Running
 from powercoord.registry.starts_slot import StartSlot
@@ -151,7 +152,7 @@ class Reaching(Running):
         return await self.steps.wait_for(lambda: self._ask_to_start(begun=begun))
 
     def _ask_to_start(self, *, begun: bool) -> Deferred[StartSlot]:
-        caller = next((waiter.request.requester for waiter in self.waiters), "")
+        caller = next((caller_of(waiter.request) for waiter in self.waiters), "")
         self._asked = self.world.starts.acquire(self.node.groups, self.node.start_watts, caller, begun=begun)
         return self._asked
 

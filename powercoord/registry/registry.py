@@ -36,6 +36,7 @@ from powercoord.registry.publisher import Publisher
 from powercoord.registry.reads import Reads
 from powercoord.registry.recovery import Recovery
 from powercoord.registry.requests import SeenRequests
+from powercoord.registry.starts_turns import Turns
 from powercoord.registry.sweep import Sweep
 from powercoord.registry.unwritten import log_unwritten
 from powercoord.registry.waiters import Ticket
@@ -181,13 +182,15 @@ class Registry(Looking):
         groups: Mapping[str, Limit],
         endpoints: Mapping[str, int],
         gaps: Mapping[str, float],
+        weights: Mapping[str, int] | None = None,
     ) -> None:
         """
         Let other limits hold from now on, for those who wait, too.
 
         :param endpoints: by driver, as in `Limits`; and so are ``gaps``.
+        :param weights: by caller.
         """
-        self._world.starts.limit(fleet, groups)
+        self._world.starts.limit(fleet, groups, Turns(weights or {}))
         self._world.endpoints.limit(endpoints, gaps)
 
     def unpark(self, name: str, by: str) -> bool:

@@ -52,8 +52,8 @@ class StartGate:
     _clock: IReactorTime
     _fleet: Limit = field(factory=Limit)
     _groups: Mapping[str, Limit] = field(factory=dict)
+    _turns: Turns = field(factory=Turns)
     _rooms: Rooms = field(init=False)
-    _turns: Turns = field(factory=Turns, init=False)
     _inside: set[StartSlot] = field(factory=set, init=False)
     _lines: dict[tuple[Groups, str], Line] = field(factory=dict, init=False)
     _waiting: dict[str, Waiting] = field(factory=dict, init=False)
@@ -102,7 +102,7 @@ class StartGate:
         """
         self._settling.release_in(slot, seconds)
 
-    def limit(self, fleet: Limit, groups: Mapping[str, Limit]) -> None:
+    def limit(self, fleet: Limit, groups: Mapping[str, Limit], turns: Turns | None = None) -> None:
         """
         Let other limits hold from now on, for those who wait, too.
 
@@ -113,7 +113,7 @@ class StartGate:
             slot.inside = self._rooms.chain(slot.groups)
             self._count(slot, 1)
         waiting = sorted(self._asked.values(), key=lambda start: start.order)
-        self._lines, self._waiting, self._reserved, self._turns = {}, {}, {}, Turns()
+        self._lines, self._waiting, self._reserved, self._turns = {}, {}, {}, turns or Turns()
         self._elders.forget()
         self._opening.forget()
         for start in waiting:

@@ -5,9 +5,9 @@ Whose turn it is to start, between callers.
 # Note [Fair between callers]
 
 Who asks for five thousand nodes is served in turns with who asks for one.  A
-caller's turn comes one later with each start it has had, and who comes to wait
-gets in at the end of the next round: there is nothing to be won by waiting
-long, or by coming often.  Within a turn the oldest start goes first.
+caller has one start in each round, or as many as its weight says, and who comes
+to wait gets in at the end of the next round: there is nothing to be won by
+waiting long, or by coming often.  Within a turn the oldest start goes first.
 
 A caller is known here only while it waits.
 """
@@ -15,6 +15,7 @@ A caller is known here only while it waits.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from attrs import define, field
 
@@ -23,10 +24,14 @@ from attrs import define, field
 class Turns:
     """
     Rounds in which every caller that waits has its turn.
+
+    :param weights: how many starts a caller has in a round, if not one.
     """
 
+    _weights: Mapping[str, int] = field(factory=dict)
     _round: int = field(default=0, init=False)
     _next: dict[str, int] = field(factory=dict, init=False)
+    _had: Counter[str] = field(factory=Counter, init=False)
     _lines: Counter[str] = field(factory=Counter, init=False)
 
     def join(self, caller: str) -> None:
@@ -44,6 +49,7 @@ class Turns:
         if not self._lines[caller]:
             del self._lines[caller]
             del self._next[caller]
+            self._had.pop(caller, None)
 
     def of(self, caller: str) -> int:
         """
@@ -55,6 +61,10 @@ class Turns:
         """
         It had a start.
         """
-        self._round = self.of(caller)
-        if caller in self._next:
-            self._next[caller] = self._round + 1
+        turn = self._round = self.of(caller)
+        if caller not in self._next:
+            return
+        # What was not used of an earlier round is lost.
+        had = self._had[caller] + 1 if self._next[caller] == turn else 1
+        full = had >= self._weights.get(caller, 1)
+        self._next[caller], self._had[caller] = (turn + 1, 0) if full else (turn, had)

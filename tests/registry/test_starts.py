@@ -15,6 +15,7 @@ from powercoord.model import Limit
 from powercoord.registry.starts import StartGate
 from powercoord.registry.starts_elder import PATIENCE
 from powercoord.registry.starts_slot import StartSlot
+from powercoord.registry.starts_turns import Turns
 from tests.hypothesis_notes import HypothesisNotes
 
 STEPS = ["ask", "ask", "release", "leave"]
@@ -494,6 +495,23 @@ class CallersTests(GateTests):
         self.clock.pump([1.0] * 10)
 
         self.assertEqual("aabababca", "".join(self.order))
+
+    def test_weights(self) -> None:
+        """
+        In each round a caller has as many starts as its weight says.
+        """
+        gate = StartGate(self.clock, Limit(1), {}, Turns({"region": 3}))
+        slots: list[StartSlot] = []
+        for caller in ["first", *(["region", "op"] * 6)]:
+            granted = gate.acquire((), caller=caller)
+            granted.addCallback(slots.append)
+            granted.addCallback(lambda _, caller=caller: self.order.append(caller))
+        while slots:
+            slots.pop().release()
+
+        rounds = [sorted(self.order[begin : begin + 4]) for begin in (1, 5)]
+        self.assertEqual([["op", "region", "region", "region"]] * 2, rounds)
+        self.assertEqual(["op"] * 4, self.order[9:])
 
     def test_nothing_to_be_won(self) -> None:
         """
