@@ -500,7 +500,7 @@ class OwnArgumentTests(MaasCase):
         }
         common = {"system_id": "n1", "hostname": "", "power_type": "", "context": {}}
         off, on = (
-            common | arguments | {"mode": "soft", "escalate": False},
+            common | arguments | {"mode": "soft", "escalate": False, "with_children": True},
             common | arguments | {"boot": "disk+efi"},
         )
         self.region.callRemote(commands.PowerOff, **off).addErrback(lambda _: None)
@@ -512,6 +512,7 @@ class OwnArgumentTests(MaasCase):
             verb=Verb.SOFT_OFF,
             request_id="r1",
             escalate=False,
+            with_children=True,
             policy=Policy.QUEUE,
             wait=Wait.NONE,
             deadline=60.0,
