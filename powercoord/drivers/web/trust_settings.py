@@ -22,11 +22,11 @@ class HasTrust(Protocol):
     """
 
     @property
-    def ca_file(self) -> str: ...  # noqa: D102 - as below
+    def ca_file(self) -> str: ...
     @property
-    def pin(self) -> str: ...  # noqa: D102
+    def pin(self) -> str: ...
     @property
-    def legacy_tls(self) -> bool: ...  # noqa: D102
+    def legacy_tls(self) -> bool: ...
 
 
 def trust_of(settings: HasTrust) -> Trust:
