@@ -131,7 +131,9 @@ class Exchange:
             raise PowerConnError(f"{self.place.text}: closed by us")
         flight = _Flight(operation, changes, f"{ask.method} {ask.path.partition('?')[0]}")
         limit = min(until, operation.deadline)
-        patience = max(0.0, limit - self._clock.seconds())
+        patience = limit - self._clock.seconds()
+        if patience <= 0:
+            raise PowerConnError(f"{self.place.text}: {flight.what}: no time is left for it")
         timer = self._clock.callLater(patience, flight.stop, f"no answer within {patience:.3g} s")
         self._flights.add(flight)
         operation.when_cancelled(flight.asked_to_stop)
