@@ -79,6 +79,8 @@ class Complaint:
         Whether it may go away by itself.
         """
         told = any(word in each for word in _NOT_NOW for each in (*self.ids, self.words))
+        if self.task:
+            return told
         return told or self.status in _BUSY or (self.status >= 500 and self.status not in (501, 505))
 
     def error(self, doing: str, *, sent: bool = False) -> PowerError:

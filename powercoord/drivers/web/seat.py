@@ -142,7 +142,11 @@ class Seat:
         self.connected += 1
         self._line = line = Line(self._clock, protocolFactory, judge, self._gone)
         line.watch = self._watch
-        return connect(self._clock, self._endpoint(self._place), line)
+        return connect(self._clock, self._endpoint(self._place), line).addCallback(self._usable)
+
+    def _usable(self, client: IProtocol) -> IProtocol:
+        self._counters.handshakes += 1
+        return client
 
     async def fetch(self, ask: Ask, watch: Watch) -> Answer:
         """

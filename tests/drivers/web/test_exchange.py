@@ -114,7 +114,7 @@ class ConnectionTests(ExchangeCase):
             self.successResultOf(asked)
 
         counters = self.exchange.counters
-        self.assertEqual((1, 5), (counters.connections, counters.requests))
+        self.assertEqual((1, 1, 5), (counters.connections, counters.handshakes, counters.requests))
 
     def test_one_at_a_time(self) -> None:
         """
