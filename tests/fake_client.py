@@ -5,7 +5,7 @@ A client without a coordinator, and a session that runs commands on it at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -327,6 +327,13 @@ class FakeSession:
 
     def drivers(self) -> tuple[Mapping[str, IPowerDriver], Mapping[str, str]]:
         return {"paper": PaperDriver()}, {"torn": "it is torn"}
+
+    def locally(self, work: Callable[[], Coroutine[Any, Any, int]]) -> int:
+        ended: list[Any] = []
+        Deferred.fromCoroutine(work()).addBoth(ended.append)
+        if isinstance(ended[0], Failure):
+            ended[0].raiseException()
+        return int(ended[0])
 
     def run(self, work: Work, screen: Screen, requester: str | None = None) -> int:
         self.requester = requester

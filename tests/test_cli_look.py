@@ -627,7 +627,7 @@ class HelpTests(CommandCase):
         text = self.run_command("--help").stdout
 
         changing = "on off cycle reset boot cancel resolve unpark drain resume shutdown"
-        looking = "status query queue watch history show nodes drivers check-config"
+        looking = "status query queue watch history show nodes drivers check-config pin"
         for command in f"{changing} {looking}".split():
             self.assertIn(f"\n  {command} ", text)
             self.assertIn("Usage: powercoord", self.run_command(command, "--help").stdout)

@@ -19,6 +19,7 @@ from powercoord.cli.exits import BAD_INPUT, INTERRUPTED, MEANINGS, NOT_REACHED, 
 from powercoord.cli.hold import hold, release
 from powercoord.cli.look import drivers, nodes, query, queue, status, watch
 from powercoord.cli.past import history, resolve, show
+from powercoord.cli.pinning import pin
 from powercoord.cli.power import boot, cycle, off, on, reset
 from powercoord.cli.session import RealSession, Session
 from powercoord.cli.simulate import sim
@@ -122,6 +123,7 @@ for command in (
     nodes,
     drivers,
     check_config,
+    pin,
     demo,
     sim,
 ):

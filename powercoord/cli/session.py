@@ -77,6 +77,11 @@ class Session(Protocol):
         Ctrl-C cancels what the work waits for.
         """
 
+    def locally(self, work: Callable[[], Coroutine[Any, Any, int]]) -> int:
+        """
+        Do work that needs no coordinator; returns its exit code.
+        """
+
 
 @frozen
 class RealSession:
@@ -103,6 +108,13 @@ class RealSession:
         from powercoord.cli.calling import call
 
         return call(work, screen, requester or login(), self.connect, self.config)
+
+    def locally(self, work: Callable[[], Coroutine[Any, Any, int]]) -> int:
+        from twisted.internet import reactor
+
+        from powercoord.cli.calling import run
+
+        return run(work, reactor)
 
 
 def login() -> str:

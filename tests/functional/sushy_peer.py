@@ -19,7 +19,7 @@ from twisted.internet.task import deferLater
 
 reactor: Any = global_reactor
 
-# Its machines take between 1 and 11 s, by chance; here they all take the least, and change when a second begins.
+# Its machines take between 1 and 11 s, by chance; here all take the least, and change when a second begins.
 _PROGRAM = """\
 import random
 random.randint = lambda least, most: least

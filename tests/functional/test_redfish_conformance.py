@@ -23,7 +23,6 @@ from powercoord.testing.conformance import BOOT, Bench, Device, DriverConformanc
 
 reactor: Any = global_reactor
 USERNAME, PASSWORD, WRONG = "admin", "plover-y2-xyzzy", "not-the-password"
-VERBS = {"On": "on", "ForceOff": "off", "GracefulShutdown": "soft", "ForceRestart": "reset"}
 CHANGES = frozenset({"reset", "boot"})
 
 
@@ -48,8 +47,8 @@ class RedfishDevice(Device):
         self._machine.press_button(on)
 
     def commands(self) -> Sequence[str]:
-        asked = [each for each in self._machine.commands]
-        return [BOOT if each.verb == "set-boot" else each.verb for each in asked]
+        verbs = (each.verb for each in self._machine.commands)
+        return [BOOT if verb == "set-boot" else verb for verb in verbs]
 
 
 class RedfishBench(Bench):

@@ -16,8 +16,10 @@ from twisted.trial.unittest import TestCase
 from twisted.web.server import Request
 
 from powercoord.drivers.web import Answer, Ask, Exchange, Place, Trust, sockets
+from powercoord.drivers.web.look import look
 from powercoord.drivers.web.trust import shown
-from powercoord.errors import PowerAuthError, PowerConnError, PowerError
+from powercoord.errors import PowerAuthError, PowerConnError, PowerError, PowerSettingError
+from powercoord.interfaces import ShownCertificate
 from tests.functional.web_server import Identity, Peer, identity, scripted, served
 
 ADDRESS = "127.0.0.1"
@@ -184,3 +186,40 @@ class TrustTests(TestCase):
 
         self.assertFalse(caught.exception.sent)
         self.assertNotIn(b"c2VjcmV0", b"".join(peer.heard))
+
+
+class LookTests(TestCase):
+    async def look(self, peer: Peer, trust: Trust, patience: float = 5.0) -> ShownCertificate:
+        self.addCleanup(peer.close)
+        place = Place.parse(f"https://{ADDRESS}:{peer.number}")
+        return await look(reactor, sockets(reactor), place, trust, patience)
+
+    async def test_shown(self) -> None:
+        """
+        A certificate is shown with its names and dates, and why it is not trusted; nothing is asked.
+        """
+        one = identity("idrac-1")
+        peer = served(hello, one.options())
+        seen = await self.look(peer, Trust())
+
+        self.assertEqual(
+            (one.pin, shown(one.pin), "CN=idrac-1"), (seen.fingerprint, seen.shown, seen.subject)
+        )
+        self.assertIn("signed by itself", seen.distrust)
+        self.assertEqual("", (await self.look(peer, Trust(pin=seen.fingerprint))).distrust)
+        self.assertEqual([], peer.heard)
+
+    async def test_not_shown(self) -> None:
+        """
+        Who shows none is told so, and waited for no longer than allowed.
+        """
+        for answer in (lambda _, __: b"HTTP/1.1 400 No\r\n\r\n", lambda _, __: None):
+            with self.assertRaises(PowerConnError):
+                await self.look(scripted(answer), Trust(), patience=0.3)
+
+    async def test_plain(self) -> None:
+        """
+        A place without TLS has nothing to show.
+        """
+        with self.assertRaises(PowerSettingError):
+            await look(reactor, sockets(reactor), Place.parse("http://127.0.0.1"), Trust(), 1.0)

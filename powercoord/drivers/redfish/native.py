@@ -21,16 +21,17 @@ from powercoord.drivers.redfish.power import change_power, read_power
 from powercoord.drivers.redfish.settings import CONTEXT_NAMES, RedfishSettings, from_context
 from powercoord.drivers.redfish.waiting import patiently
 from powercoord.drivers.web import Counters, Exchange, Place, sockets
+from powercoord.drivers.web.look import look
 from powercoord.drivers.web.trust_settings import trust_of
 from powercoord.errors import OperationCancelled, PowerConnError
-from powercoord.interfaces import Capabilities, IOperation, IPowerDriver
+from powercoord.interfaces import Capabilities, ICertified, IOperation, IPowerDriver, ShownCertificate
 from powercoord.model import Boot, BootDevice, Command, PowerState, Target
 
 T = TypeVar("T")
 Script = Callable[[Discovery, str, Errand], Coroutine[Deferred[Any], Any, T]]
 
 
-@implementer(IPowerDriver)
+@implementer(IPowerDriver, ICertified)
 @define(eq=False)
 class RedfishDriver:
     """
@@ -98,6 +99,14 @@ class RedfishDriver:
         """
         await self._perform(target, operation, partial(change_boot, wanted=boot))
 
+    async def certificate(self, target: Target) -> ShownCertificate:
+        """
+        See `ICertified`.
+        """
+        settings = self._settings(target)
+        place, trust = Place.parse(settings.address), trust_of(settings)
+        return await look(self._reactor, self._endpoint, place, trust, settings.timeout)
+
     async def close(self) -> None:
         """
         End all sessions and connections, all at once.
@@ -107,9 +116,7 @@ class RedfishDriver:
         await gatherResults([Deferred.fromCoroutine(each.bmc.close()) for each in services.values()])
 
     async def _perform(self, target: Target, operation: IOperation, script: Script[T]) -> T:
-        settings = target.settings
-        if not isinstance(settings, RedfishSettings):
-            raise TypeError(f"settings of {target.driver} given to {self.name}")
+        settings = self._settings(target)
         if self._closed:
             raise PowerConnError(f"{target.endpoint}: closed by us")
         if operation.cancelled:
@@ -122,6 +129,11 @@ class RedfishDriver:
             return await script(systems, target.selector, Errand(operation, until))
         finally:
             turns.release()
+
+    def _settings(self, target: Target) -> RedfishSettings:
+        if not isinstance(target.settings, RedfishSettings):
+            raise TypeError(f"settings of {target.driver} given to {self.name}")
+        return target.settings
 
     def _service(self, settings: RedfishSettings) -> Discovery:
         """

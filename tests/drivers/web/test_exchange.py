@@ -149,7 +149,7 @@ class ConnectionTests(ExchangeCase):
         self.assertTrue(self.world.socket.open)
         self.world.clock.advance(1.5)
         self.assertFalse(self.world.socket.open)
-        ask(self.exchange)
+        ask(self.exchange, until=20.0)
 
         self.assertEqual(2, len(self.world.sockets))
 

@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: MIT
+"""
+Tests of `powercoord.drivers.redfish`.
+"""
