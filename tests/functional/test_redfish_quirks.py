@@ -5,7 +5,10 @@ The Redfish driver and what services are known for, with our simulator on real s
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from attrs import evolve
+from twisted.internet.task import deferLater
 
 from powercoord.drivers.ipmi.boot import Device
 from powercoord.errors import (
@@ -397,3 +400,70 @@ class WireTests(RedfishCase):
             await self.read(pin="ab" * 32)
 
         self.assertEqual([], self.bmc.record.requests)
+
+
+class EventTests(RedfishCase):
+    base = "127.61.62.8"
+
+    def listen(self, **more: object) -> list[str]:
+        told: list[str] = []
+        target = self.target(events=True, **more)
+        self.addCleanup(self.driver.watch(target, lambda: told.append(target.selector)))
+        return told
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        for _ in range(200):
+            if condition():
+                return
+            await deferLater(reactor, 0.02)
+        raise AssertionError("it never came to that")
+
+    async def test_told(self) -> None:
+        """
+        A change that nobody asked for is told, of the system that it is about and of no other.
+        """
+        self.serve(systems=2)
+        first, second = self.listen(node_id="1"), self.listen(node_id="2")
+        for node_id in ("1", "2"):
+            await self.read(events=True, node_id=node_id)
+        await self.until(lambda: self.bmc.record.count("events") > 1)
+        self.bmc.machines[1].press_button(True)
+        await self.until(lambda: bool(second))
+
+        self.assertEqual([], first)
+        self.assertEqual(2, self.bmc.record.connections)
+
+    async def test_not_offered(self) -> None:
+        """
+        Where there are no events, or they are not wanted, nobody asks for them again and again.
+        """
+        self.serve(Profile(events=False))
+        self.listen()
+        for _ in range(3):
+            await self.read(events=True)
+        await deferLater(reactor, 0.1)
+
+        self.assertEqual(1, self.bmc.record.connections)
+        self.assertLessEqual(self.bmc.record.count("events"), 1)
+
+    async def test_not_wanted(self) -> None:
+        """
+        Without the setting nothing is listened to.
+        """
+        self.serve()
+        self.addCleanup(self.driver.watch(self.target(), lambda: None))
+        await self.read()
+        await deferLater(reactor, 0.1)
+
+        self.assertEqual((1, 0), (self.bmc.record.connections, self.bmc.record.count("events")))
+
+    async def test_stopped(self) -> None:
+        """
+        When nobody wants to hear any more, the stream is closed.
+        """
+        self.serve()
+        stop = self.driver.watch(self.target(events=True), lambda: None)
+        await self.read(events=True)
+        await self.until(lambda: self.bmc.record.open > 1)
+        stop()
+        await self.until(lambda: self.bmc.record.open == 1)

@@ -6,12 +6,13 @@ One Redfish service: logged in once, discovered once, spoken to in turn.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from attrs import define, field, frozen
 from twisted.internet.defer import DeferredLock
 from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
 
 from powercoord.drivers.redfish.complaint import Complaint
 from powercoord.drivers.redfish.login import Login, has_no_sessions, refuses_password
@@ -36,10 +37,11 @@ class Errand:
     until: float
 
 
+@implementer(IOperation)
 @define
-class _Farewell:
+class Quiet:
     """
-    What nobody asked for and nobody stops: the end of a session.
+    An operation that is no node's: the end of a session, the beginning of events. Nobody stops it.
     """
 
     deadline: float
@@ -144,6 +146,18 @@ class Bmc:
         """
         return self.complaint(answer).error(f"{self.what}: {doing}", sent=sent)
 
+    async def listen(self, path: str, until: float, heard: Callable[[bytes], None]) -> None:
+        """
+        Hear what a service says by itself, until it or we end it; with the login that there is.
+
+        :param until: on the clock, when it must have begun.
+        :raises PowerError: it does not.
+        """
+        headers = {**(self._login.headers if self._login else {}), "Accept": "text/event-stream"}
+        answer = await self.exchange.stream(Ask(method="GET", path=path, headers=headers), until, heard)
+        if answer.status != 200:
+            raise self.refusal(answer, f"GET {path}")
+
     async def close(self) -> None:
         """
         Give the session and the sockets back.
@@ -152,7 +166,7 @@ class Bmc:
         try:
             if login is not None and login.session:
                 until = self.clock.seconds() + GOODBYE
-                errand = Errand(_Farewell(until), until)  # type: ignore[arg-type]
+                errand = Errand(Quiet(until), until)
                 await self._ask("DELETE", login.session, errand, None, login.headers)
         except PowerError:
             pass  # It ends by itself, when the BMC has not heard of it for a while.

@@ -51,6 +51,12 @@ class Discovery:
         self._paths[name], self._seen[name] = path, system
         return system
 
+    def place(self, name: str) -> str:
+        """
+        Where a system is, if that is known.
+        """
+        return self._paths.get(name, "")
+
     async def known(self, name: str, errand: Errand) -> System:
         """
         A system as it was when it was last read: its links do not change, its state does.

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, TypeVar
 
-from attrs import Factory, define, field
+from attrs import Factory, define, field, frozen
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IStreamClientEndpoint
 from zope.interface import implementer
@@ -17,6 +17,7 @@ from zope.interface import implementer
 from powercoord.drivers.redfish.bmc import Bmc, Errand
 from powercoord.drivers.redfish.boot import change_boot
 from powercoord.drivers.redfish.discovery import Discovery
+from powercoord.drivers.redfish.listening import Listening
 from powercoord.drivers.redfish.power import change_power, read_power
 from powercoord.drivers.redfish.settings import CONTEXT_NAMES, RedfishSettings, from_context
 from powercoord.drivers.redfish.waiting import patiently
@@ -24,14 +25,38 @@ from powercoord.drivers.web import Counters, Exchange, Place, sockets
 from powercoord.drivers.web.look import look
 from powercoord.drivers.web.trust_settings import trust_of
 from powercoord.errors import OperationCancelled, PowerConnError
-from powercoord.interfaces import Capabilities, ICertified, IOperation, IPowerDriver, ShownCertificate
+from powercoord.interfaces import (
+    Capabilities,
+    ICertified,
+    IOperation,
+    IPowerDriver,
+    IPowerHints,
+    ShownCertificate,
+)
 from powercoord.model import Boot, BootDevice, Command, PowerState, Target
 
 T = TypeVar("T")
 Script = Callable[[Discovery, str, Errand], Coroutine[Deferred[Any], Any, T]]
 
 
-@implementer(IPowerDriver, ICertified)
+@frozen(eq=False)
+class Service:
+    """
+    One Redfish service: what there is, and what it says by itself.
+    """
+
+    systems: Discovery
+    listening: Listening
+
+    async def close(self) -> None:
+        """
+        Give everything back.
+        """
+        self.listening.stop()
+        await self.systems.bmc.close()
+
+
+@implementer(IPowerDriver, IPowerHints, ICertified)
 @define(eq=False)
 class RedfishDriver:
     """
@@ -54,7 +79,7 @@ class RedfishDriver:
     _reactor: Any
     _endpoint: Callable[[Place], IStreamClientEndpoint]
     counters: Counters = Factory(Counters)
-    _services: dict[tuple[object, ...], Discovery] = field(factory=dict, init=False, repr=False)
+    _services: dict[tuple[object, ...], Service] = field(factory=dict, init=False, repr=False)
     _closed: bool = field(default=False, init=False)
 
     def target(self, settings: RedfishSettings) -> Target:
@@ -85,7 +110,9 @@ class RedfishDriver:
         """
         See `IPowerDriver`.
         """
-        return await self._perform(target, operation, read_power)
+        state = await self._perform(target, operation, read_power)
+        self._service(self._settings(target)).listening.may_begin()
+        return state
 
     async def command(self, target: Target, command: Command, operation: IOperation) -> None:
         """
@@ -98,6 +125,15 @@ class RedfishDriver:
         See `IPowerDriver`.
         """
         await self._perform(target, operation, partial(change_boot, wanted=boot))
+
+    def watch(self, target: Target, hint: Callable[[], None]) -> Callable[[], None]:
+        """
+        See `IPowerHints`: by server-sent events, where they are wanted and offered.
+        """
+        settings = self._settings(target)
+        if not settings.events or self._closed:
+            return _nothing
+        return self._service(settings).listening.add(target.selector, hint)
 
     async def certificate(self, target: Target) -> ShownCertificate:
         """
@@ -113,7 +149,7 @@ class RedfishDriver:
         """
         self._closed = True
         services, self._services = self._services, {}
-        await gatherResults([Deferred.fromCoroutine(each.bmc.close()) for each in services.values()])
+        await gatherResults([Deferred.fromCoroutine(each.close()) for each in services.values()])
 
     async def _perform(self, target: Target, operation: IOperation, script: Script[T]) -> T:
         settings = self._settings(target)
@@ -121,7 +157,7 @@ class RedfishDriver:
             raise PowerConnError(f"{target.endpoint}: closed by us")
         if operation.cancelled:
             raise OperationCancelled
-        systems = self._service(settings)
+        systems = self._service(settings).systems
         until = min(operation.deadline, self._reactor.seconds() + settings.timeout)
         turns = systems.bmc.turns
         await patiently(self._reactor, turns.acquire(), operation, until, systems.bmc.what)
@@ -135,7 +171,7 @@ class RedfishDriver:
             raise TypeError(f"settings of {target.driver} given to {self.name}")
         return target.settings
 
-    def _service(self, settings: RedfishSettings) -> Discovery:
+    def _service(self, settings: RedfishSettings) -> Service:
         """
         The service that these settings speak of; with another password it is another.
         """
@@ -143,10 +179,15 @@ class RedfishDriver:
         key = place, trust, settings.username, settings.password
         if key not in self._services:
             exchange = Exchange(self._reactor, place, trust, self._endpoint, counters=self.counters)
-            self._services[key] = Discovery(
-                Bmc(self._reactor, exchange, settings.username, settings.password)
-            )
+            systems = Discovery(Bmc(self._reactor, exchange, settings.username, settings.password))
+            self._services[key] = Service(systems, Listening(systems.bmc, systems.place))
         return self._services[key]
+
+
+def _nothing() -> None:
+    """
+    There is nothing to stop.
+    """
 
 
 def driver(reactor: Any) -> RedfishDriver:

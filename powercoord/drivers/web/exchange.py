@@ -40,6 +40,12 @@ def sockets(reactor: object) -> Callable[[Place], IStreamClientEndpoint]:
     return endpoint
 
 
+def _nothing() -> None:
+    """
+    A stream changes no power.
+    """
+
+
 _STOPPED = "politely stopped"
 
 
@@ -100,6 +106,7 @@ class Exchange:
     _room: DeferredSemaphore = field(init=False)
     _free: list[Seat] = field(factory=list, init=False)
     _flights: set[_Flight] = field(factory=set, init=False)
+    _streams: set[Deferred[Answer]] = field(factory=set, init=False)
     _closed: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -153,11 +160,39 @@ class Exchange:
             if timer.active():
                 timer.cancel()
 
+    async def stream(self, ask: Ask, until: float, heard: Callable[[bytes], None]) -> Answer:
+        """
+        Hear an answer that goes on and on, on a connection of its own, until either side ends it.
+
+        :param until: on the clock, when it must have begun.
+        :param heard: is told what comes; if it raises, that is the end.
+        :return: the answer without what was heard; of any status but 200 with its body.
+        """
+        if self._closed:
+            raise PowerConnError(f"{self.place.text}: closed by us")
+        seat = Seat(self._clock, self.place, self.trust, self._endpoint, self.bounds, self.counters)
+        watch = Watch(_nothing, self.bounds.head)
+        patience = max(0.0, until - self._clock.seconds())
+        timer = self._clock.callLater(patience, lambda: fetching.cancel())  # noqa: PLW0108 - it comes below
+        fetching = Deferred.fromCoroutine(seat.fetch(ask, watch, heard, timer.cancel))
+        self._streams.add(fetching)
+        try:
+            return await fetching
+        except Exception as error:  # noqa: BLE001 - what is not ours to explain goes on as it is
+            raise explain(error, self.place, sent=False) from None
+        finally:
+            self._streams.discard(fetching)
+            seat.abort()
+            if timer.active():
+                timer.cancel()
+
     async def close(self) -> None:
         """
         End what is going on, and give back all sockets; within a second or two.
         """
         self._closed = True
+        for stream in list(self._streams):
+            stream.cancel()
         for flight in list(self._flights):
             flight.stop("closed by us")
         for seat in list(self._free):

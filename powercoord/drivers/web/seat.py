@@ -148,9 +148,18 @@ class Seat:
         self._counters.handshakes += 1
         return client
 
-    async def fetch(self, ask: Ask, watch: Watch) -> Answer:
+    async def fetch(
+        self,
+        ask: Ask,
+        watch: Watch,
+        heard: Callable[[bytes], None] | None = None,
+        begun: Callable[[], None] | None = None,
+    ) -> Answer:
         """
         Send a request and have its whole answer; whatever ends this otherwise ends the connection, too.
+
+        :param heard: is told the body of a 200 as it comes, without bounds, in place of collecting it.
+        :param begun: is told that an answer has begun.
         """
         self._watch = watch
         if self._line is not None:
@@ -163,7 +172,10 @@ class Seat:
                 None if ask.body is None else _Bytes(ask.body),
             )
             watch.headed = True
-            body = _Body(self._bounds.body)
+            if begun is not None:
+                begun()
+            streams = heard is not None and response.code == 200
+            body = _Stream(heard) if heard is not None and streams else _Body(self._bounds.body)
             response.deliverBody(body)
             return Answer(response.code, response.headers, await body.whole)
         except BaseException:
@@ -271,3 +283,24 @@ class _Body(Protocol):
             self.whole.callback(b"".join(self._parts))
         else:
             self.whole.errback(reason)
+
+
+class _Stream(_Body):
+    """
+    Passes a body on as it comes; a listener that raises ends it.
+    """
+
+    def __init__(self, heard: Callable[[bytes], None]) -> None:
+        super().__init__(0)
+        self._heard = heard
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Pass it on.
+        """
+        if self.whole.called:
+            return
+        try:
+            self._heard(data)
+        except Exception:  # noqa: BLE001 - whoever listens has the error
+            self.whole.errback()
