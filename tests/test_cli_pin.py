@@ -13,8 +13,8 @@ from typing import Any
 from attrs import define, field
 from zope.interface import implementer
 
+from powercoord.certificates import ICertified, ShownCertificate
 from powercoord.errors import PowerConnError
-from powercoord.interfaces import ICertified, ShownCertificate
 from powercoord.model import Target
 from tests.fake_client import FakeSession
 from tests.paper_driver import PaperDriver

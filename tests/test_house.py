@@ -18,6 +18,7 @@ from tests.sources import FunctionNode, Source, sources
 SHARED = {
     "model",
     "interfaces",
+    "certificates",
     "errors",
     "entries",
     "forms",

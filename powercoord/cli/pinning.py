@@ -18,7 +18,8 @@ from powercoord.cli.session import Session
 if TYPE_CHECKING:  # at run time it would import Twisted
     from collections.abc import Mapping, Sequence
 
-    from powercoord.interfaces import IPowerDriver, ShownCertificate
+    from powercoord.certificates import ShownCertificate
+    from powercoord.interfaces import IPowerDriver
     from powercoord.model import Node
 
 _WARNING = "Compare each fingerprint with what its BMC shows itself; then set it as the node's pin."
@@ -76,8 +77,8 @@ def _chosen(text: str, nodes: Sequence[Node]) -> Sequence[Node]:
 
 
 async def _look(node: Node, drivers: Mapping[str, IPowerDriver], screen: Screen) -> dict[str, Any]:
+    from powercoord.certificates import ICertified
     from powercoord.errors import PowercoordError
-    from powercoord.interfaces import ICertified
 
     driver = drivers[node.target.driver]
     try:

@@ -15,11 +15,11 @@ from twisted.internet.ssl import TLSVersion
 from twisted.trial.unittest import TestCase
 from twisted.web.server import Request
 
+from powercoord.certificates import ShownCertificate
 from powercoord.drivers.web import Answer, Ask, Exchange, Place, Trust, sockets
 from powercoord.drivers.web.look import look
 from powercoord.drivers.web.trust import shown
 from powercoord.errors import PowerAuthError, PowerConnError, PowerError, PowerSettingError
-from powercoord.interfaces import ShownCertificate
 from tests.functional.web_server import Identity, Peer, identity, scripted, served
 
 ADDRESS = "127.0.0.1"

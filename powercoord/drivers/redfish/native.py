@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IStreamClientEndpoint
 from zope.interface import implementer
 
+from powercoord.certificates import ICertified, ShownCertificate
 from powercoord.drivers.redfish.bmc import Bmc, Errand
 from powercoord.drivers.redfish.boot import change_boot
 from powercoord.drivers.redfish.discovery import Discovery
@@ -25,14 +26,7 @@ from powercoord.drivers.web import Counters, Exchange, Place, sockets
 from powercoord.drivers.web.look import look
 from powercoord.drivers.web.trust_settings import trust_of
 from powercoord.errors import OperationCancelled, PowerConnError
-from powercoord.interfaces import (
-    Capabilities,
-    ICertified,
-    IOperation,
-    IPowerDriver,
-    IPowerHints,
-    ShownCertificate,
-)
+from powercoord.interfaces import Capabilities, IOperation, IPowerDriver, IPowerHints
 from powercoord.model import Boot, BootDevice, Command, PowerState, Target
 
 T = TypeVar("T")

@@ -11,12 +11,12 @@ from cryptography.x509 import Certificate, load_der_x509_certificate
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol
 
+from powercoord.certificates import ShownCertificate
 from powercoord.drivers.web.failures import explain
 from powercoord.drivers.web.line import Line, Untrusted, connect
 from powercoord.drivers.web.place import Place
 from powercoord.drivers.web.trust import Judge, Trust, fingerprint, shown
 from powercoord.errors import PowerConnError, PowerSettingError
-from powercoord.interfaces import ShownCertificate
 
 
 async def look(

@@ -11,10 +11,11 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from powercoord.certificates import ICertified
 from powercoord.drivers.redfish import RedfishSettings, driver
 from powercoord.drivers.redfish.settings import from_context
 from powercoord.errors import PowerSettingError
-from powercoord.interfaces import ICertified, IPowerDriver
+from powercoord.interfaces import IPowerDriver
 
 PIN = "ab" * 32
 
