@@ -49,7 +49,7 @@ class Watch:
     :param before: called once, before its first byte leaves.
     :param most: bytes that may come before the answer's headers have ended.
     :param left: whether a byte of it has left.
-    :param came: bytes that came.
+    :param came: bytes that came; :param head: those before the headers had ended, and what came with them.
     """
 
     before: Callable[[], None]
@@ -57,6 +57,7 @@ class Watch:
     left: bool = False
     came: int = 0
     headed: bool = False
+    head: bytes = b""
 
     def leaving(self) -> None:
         """
@@ -66,12 +67,14 @@ class Watch:
             self.left = True
             self.before()
 
-    def coming(self, size: int) -> bool:
+    def coming(self, data: bytes) -> bool:
         """
         Note that bytes have come; False if these are too many.
         """
         too_many = not self.headed and self.came >= self.most
-        self.came += size
+        self.came += len(data)
+        if not self.headed and not too_many:
+            self.head += data
         return not too_many
 
 
@@ -151,7 +154,7 @@ class Line(Protocol):
         """
         Pass on what came, unless it is a flood.
         """
-        if self.watch is not None and not self.watch.coming(len(data)):
+        if self.watch is not None and not self.watch.coming(data):
             self.abortConnection()
         elif self._client is not None and not self.disconnecting:
             self._client.dataReceived(data)
@@ -160,6 +163,7 @@ class Line(Protocol):
         """
         The socket is gone.
         """
+        self.disconnecting = True
         if self._goodbye is not None and self._goodbye.active():
             self._goodbye.cancel()
         client, self._client = self._client, None

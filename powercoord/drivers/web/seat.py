@@ -6,6 +6,7 @@ One kept connection to a BMC: opened when it is needed, used by one request at a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import inf
 
 from attrs import define, field, frozen
 from twisted.internet.defer import Deferred, succeed
@@ -25,6 +26,7 @@ from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer
 from zope.interface import implementer
 
 from powercoord.drivers.web.counters import Counters
+from powercoord.drivers.web.keeping import kept_for
 from powercoord.drivers.web.line import Line, Watch, connect
 from powercoord.drivers.web.place import Place
 from powercoord.drivers.web.trust import Trust
@@ -115,6 +117,7 @@ class Seat:
     _line: Line | None = field(default=None, init=False)
     _watch: Watch | None = field(default=None, init=False)
     _emptied: Deferred[None] | None = field(default=None, init=False)
+    _kept_until: float = field(default=inf, init=False)
     connected: int = field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -161,6 +164,8 @@ class Seat:
         :param heard: is told the body of a 200 as it comes, without bounds, in place of collecting it.
         :param begun: is told that an answer has begun.
         """
+        if self._line is not None and self._clock.seconds() >= self._kept_until:
+            self._pool.closeCachedConnections()
         self._watch = watch
         if self._line is not None:
             self._line.watch = watch
@@ -177,7 +182,9 @@ class Seat:
             streams = heard is not None and response.code == 200
             body = _Stream(heard) if heard is not None and streams else _Body(self._bounds.body)
             response.deliverBody(body)
-            return Answer(response.code, response.headers, await body.whole)
+            answer = Answer(response.code, response.headers, await body.whole)
+            self._kept_until = self._clock.seconds() + kept_for(watch.head)
+            return answer
         except BaseException:
             self.abort()
             raise

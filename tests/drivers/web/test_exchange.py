@@ -153,6 +153,36 @@ class ConnectionTests(ExchangeCase):
 
         self.assertEqual(2, len(self.world.sockets))
 
+    def test_not_kept(self) -> None:
+        """
+        A connection that the server is about to close is not used again, however it says so.
+        """
+        heads = (
+            b"HTTP/1.1 200 OK\r\nConnection: close",
+            b"HTTP/1.1 200 OK\r\nCONNECTION: Keep-Alive, Close",
+            b"HTTP/1.0 200 OK",
+            b"HTTP/1.1 200 OK\r\nKeep-Alive: timeout=0",
+        )
+        for number, head in enumerate(heads, 1):
+            asked = ask(self.exchange)
+            self.world.socket.say(head + b"\r\nContent-Length: 0\r\n\r\n")
+            self.successResultOf(asked)
+            self.assertEqual(number, len(self.world.sockets), head)
+        ask(self.exchange, "POST", changes=True)
+
+        self.assertEqual(len(heads) + 1, len(self.world.sockets))
+
+    def test_kept_for(self) -> None:
+        """
+        A connection that the server keeps for a second is used within that, and not when it is about to end.
+        """
+        for pause, sockets in ((0.0, 1), (0.4, 1), (0.4, 1), (0.6, 2)):
+            self.world.clock.advance(pause)
+            asked = ask(self.exchange)
+            self.world.say(keep_alive="timeout=1, max=32")
+            self.successResultOf(asked)
+            self.assertEqual(sockets, len(self.world.sockets))
+
     def test_close(self) -> None:
         """
         Closing gives the connection back, and nothing is asked after it.
