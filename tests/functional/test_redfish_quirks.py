@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from attrs import evolve
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import deferLater
 
 from powercoord.drivers.ipmi.boot import Device
@@ -95,6 +96,15 @@ class LoginTests(RedfishCase):
 
         self.assertEqual(["On"], self.bmc.record.asked_for())
         self.assertEqual(2, self.bmc.record.count("login"))
+
+    async def test_at_once(self) -> None:
+        """
+        Who asks for several systems at once logs in once.
+        """
+        self.serve(systems=2)
+        await gatherResults([Deferred.fromCoroutine(self.read(node_id=each)) for each in ("1", "2")])
+
+        self.assertEqual((1, 1), (self.bmc.record.count("login"), self.bmc.record.connections))
 
     async def test_wrong_password(self) -> None:
         """

@@ -103,6 +103,17 @@ class TrustTests(TestCase):
 
         self.assertIn(shown(leaf.pin), text)
 
+    async def test_pinned_leaf_of_a_chain(self) -> None:
+        """
+        A pinned leaf is trusted whatever stands above it.
+        """
+        root = identity("root", authority=True)
+        leaf = identity("bmc", by=root)
+        options = leaf.options(extraCertChain=[crypto.X509.from_cryptography(root.certificate)])
+        exchange = self.exchange(served(hello, options), Trust(pin=leaf.pin))
+
+        self.assertEqual(b"hello", (await self.ask(exchange)).body)
+
     async def test_ca(self) -> None:
         """
         A certificate that a named CA signed for this address is trusted.
