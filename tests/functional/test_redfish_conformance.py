@@ -105,6 +105,9 @@ class RedfishBench(Bench):
     def unmute(self) -> None:
         self._bmc.set_faults()
 
+    def ignores_soft(self) -> None:
+        self._bmc.machine.latency = Latency(soft=None)
+
     def obeys_soft(self) -> None:
         self._bmc.machine.latency = Latency(soft=0.0)
 
