@@ -292,19 +292,19 @@ class TaskTests(RedfishCase):
         begun = reactor.seconds()
         await self.command(Command.ON)
 
-        self.assertLess(reactor.seconds() - begun, 1.0)
+        self.assertLess(reactor.seconds() - begun, 2.5)
 
     async def test_stopped(self) -> None:
         """
         Who asks politely to stop while a task goes on hears that it was accepted, at once.
         """
-        self.serve(Profile(reset_code=202, retry_after=1, task_lasts=5.0))
+        self.serve(Profile(reset_code=202, retry_after=2, task_lasts=9.0))
         errand = Errand()
         reactor.callLater(0.3, errand.stop)
         begun = reactor.seconds()
         await self.driver.command(self.target(), Command.ON, errand)
 
-        self.assertLess(reactor.seconds() - begun, 0.9)
+        self.assertLess(reactor.seconds() - begun, 1.8)
 
 
 class BootTests(RedfishCase):
