@@ -22,8 +22,8 @@ from powercoord.drivers.ipmi.conversation import Conversation
 from powercoord.drivers.ipmi.counters import Counters
 from powercoord.drivers.ipmi.errand import Errand
 from powercoord.drivers.ipmi.pace import Pace
-from powercoord.drivers.ipmi.turns import Turns
 from powercoord.drivers.ipmi.wheel import Wheel
+from powercoord.drivers.turns import Turns
 from powercoord.errors import PowerConnError
 
 T = TypeVar("T")

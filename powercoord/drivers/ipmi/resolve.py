@@ -20,7 +20,7 @@ from twisted.internet.interfaces import (
 from zope.interface import implementer
 
 from powercoord.drivers.ipmi.address import Address, Peer
-from powercoord.drivers.ipmi.turns import Turns
+from powercoord.drivers.turns import Turns
 from powercoord.errors import PowerConnError
 from powercoord.interfaces import IOperation
 

@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: MIT
+"""
+Tests of the Intel AMT driver.
+"""
+
+__all__: list[str] = []
