@@ -26,6 +26,8 @@ from twisted.protocols import amp
 from twisted.trial.unittest import TestCase
 
 from powercoord.api.commands import DescribePowerTypes, PowerOff, PowerOn, PowerQuery
+from powercoord.sim.amt.fleet import AmtFleet
+from powercoord.sim.amt.profile import Profile as AmtProfile
 from powercoord.sim.fleet import SimulatedFleet
 from powercoord.sim.profile import Profile, User
 from tests.functional.canaries import Canaries, Words
@@ -72,11 +74,33 @@ password = {{ file = "{ipmi_dead}" }}
 k_g = {{ file = "{ipmi_key}" }}
 timeout = 1
 """,
+    "amt": """
+[nodes.amt-right]
+driver = "amt"
+address = "{amt}"
+port = {amt_port}
+tls = "off"
+password = "{right}"
+
+[nodes.amt-wrong]
+driver = "amt"
+address = "{other_amt}"
+port = {amt_port}
+tls = "off"
+password = {{ file = "{amt_wrong}" }}
+
+[nodes.amt-dead]
+driver = "amt"
+address = "{nobody}"
+password = {{ file = "{amt_dead}" }}
+timeout = 1
+""",
 }
 
 # As a region describes nodes that are not configured.
 CONTEXTS: Mapping[str, Mapping[str, str]] = {
     "ipmi": {"power_address": f"{NOBODY}:10", "power_user": "admin", "power_pass": "*", "k_g": "*"},
+    "amt": {"power_address": NOBODY, "power_user": "admin", "power_pass": "*"},
 }
 
 VERBS = (
@@ -136,12 +160,21 @@ class NoSecretTests(SignalledCase):
         fleet.startService()
         self.addCleanup(fleet.stopService)
         bmcs = [f"{bmc.address}:{fleet.port}" for bmc in fleet.bmcs]
-        names = ("server", "ipmi_wrong", "ipmi_dead", "ipmi_key")
+        names = ("server", "ipmi_wrong", "ipmi_dead", "ipmi_key", "amt_wrong", "amt_dead")
         files = {name: self.kept(name) for name in names}
         text = HEAD + "".join(NODES.values())
-        return text.format(
-            folder=self.folder, ipmi=bmcs[0], other_ipmi=bmcs[1], nobody=NOBODY, right=right, **files
-        )
+        places = {"ipmi": bmcs[0], "other_ipmi": bmcs[1], "nobody": NOBODY, **self.amts(right)}
+        return text.format(folder=self.folder, right=right, **places, **files)
+
+    def amts(self, right: str) -> dict[str, object]:
+        """
+        Where two simulated AMT devices are.
+        """
+        self.amt = AmtFleet(reactor, 2, base="127.79.202.1", port=0, profile=AmtProfile(password=right))
+        self.amt.startService()
+        self.addCleanup(self.amt.stopService)
+        first, second = self.amt.bmcs
+        return {"amt": first.address, "other_amt": second.address, "amt_port": self.amt.port}
 
     async def powercoord(self, *words: str, config: Path | None = None) -> int:
         """
@@ -227,6 +260,10 @@ class NoSecretTests(SignalledCase):
         self.assertEqual({}, self.canaries.found_below(self.folder / "state"))
         self.assertTrue(any(b"pc.toml" in line for line in words.seen), "no command line was seen")
         self.assertIn(b"ipmi-right", b"".join(self.heard))
+        right, wrong = (station.record for station in self.amt.bmcs)
+        self.assertLess({"2", "8", "12"}, set(right.asked_for()))
+        self.assertEqual([], wrong.asked_for())
+        self.assertLess(0, wrong.wrong_passwords)
 
 
 class CanaryTests(TestCase):

@@ -11,7 +11,16 @@ from powercoord.testing.conformance import Bench
 from tests.conformance.fake_bench import FakeBench
 from tests.drivers.virsh.test_conformance import VirshBench
 from tests.functional.scenario import Scenario
+from tests.functional.test_amt_conformance import AmtBench, AmtConformanceTests
 from tests.functional.test_ipmi_conformance import IpmiBench, IpmiConformanceTests
+
+
+class AmtScenarioTests(Scenario, TestCase):
+    timeout = 60
+    absent = AmtConformanceTests.absent
+
+    async def make_bench(self) -> Bench:
+        return AmtBench()
 
 
 class FakeScenarioTests(Scenario, TestCase):
@@ -36,5 +45,5 @@ class VirshScenarioTests(Scenario, TestCase):
         return VirshBench()
 
 
-# Imported for what it declares; its own tests are run where it stands.
-del IpmiConformanceTests
+# Imported for what they declare; their own tests are run where they stand.
+del AmtConformanceTests, IpmiConformanceTests
