@@ -9,6 +9,7 @@ A driver's settings are a frozen attrs class whose fields are made with
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 from attrs import NOTHING, Attribute, field, fields, frozen, resolve_types
 
 _METADATA = "powercoord.setting"
+_SECRETIVE = re.compile(r"pass|secret|token|community|key|_kg|credential", re.IGNORECASE)
 
 
 class Scope(Enum):
@@ -25,6 +27,20 @@ class Scope(Enum):
 
     BMC = "bmc"
     NODE = "node"
+
+
+class SecretText(str):
+    """
+    A text in a table of many that is a secret; it does not show in a ``repr``.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """
+        As a secret field's: not at all.
+        """
+        return "'…'"
 
 
 @frozen
@@ -79,6 +95,13 @@ def setting(
         kw_only=True,
         metadata={_METADATA: Setting(label, description, secret, scope, choices)},
     )
+
+
+def sounds_secret(name: str) -> bool:
+    """
+    Whether a key that somebody else defines is likely to hold a secret.
+    """
+    return _SECRETIVE.search(name) is not None and not name.endswith(("_file", "_path", "_script"))
 
 
 def describe(settings: type) -> tuple[Described, ...]:

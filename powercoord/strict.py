@@ -9,10 +9,11 @@ all errors are found in one pass, each with the path of its key.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from functools import partial
 from operator import is_
+from types import MappingProxyType
 from typing import Any, NewType, get_args, get_origin
 
 from attrs import fields, frozen, has
@@ -53,6 +54,11 @@ A number of things, at least one.
 Tries = NewType("Tries", int)
 """
 A number of repetitions, which may be none.
+"""
+
+Scalars = NewType("Scalars", Mapping[str, str | int | float | bool])
+"""
+A table whose keys somebody else defines, with a string, a number or a boolean each.
 """
 
 
@@ -193,6 +199,19 @@ def _at_least(least: int) -> Callable[[Any, Any], int]:
     return structure
 
 
+def _scalars(value: Any, _: Any) -> Mapping[str, str | int | float | bool]:
+    if not isinstance(value, dict):
+        raise TypeError(f"expected a table, got {kind_of(value)}")
+    wrong: list[tuple[str | int, Exception]] = [
+        (key, TypeError(f"expected a string, a number or a boolean, got {kind_of(member)}"))
+        for key, member in value.items()
+        if not isinstance(member, str | int | float)
+    ]
+    if wrong:
+        raise _Members(wrong)
+    return MappingProxyType(dict(value))
+
+
 _ALIASES: dict[Any, Callable[[Any, Any], Any]] = {
     Seconds: _seconds,
     Moment: _moment,
@@ -200,6 +219,7 @@ _ALIASES: dict[Any, Callable[[Any, Any], Any]] = {
     Interval: _interval,
     Count: _at_least(1),
     Tries: _at_least(0),
+    Scalars: _scalars,
 }
 
 
@@ -221,10 +241,10 @@ def _is_array(kind: Any) -> bool:
 
 class _Members(Exception):
     """
-    What is wrong with members of an array, by their index.
+    What is wrong with members of an array or a table, by their index or key.
     """
 
-    def __init__(self, wrong: list[tuple[int, Exception]]) -> None:
+    def __init__(self, wrong: list[tuple[str | int, Exception]]) -> None:
         super().__init__(wrong)
         self.wrong = wrong
 
@@ -241,7 +261,7 @@ def _array(kind: Any, converter: Converter) -> Callable[[Any, Any], Any]:
         if not isinstance(value, list):
             raise TypeError(f"expected an array, got {kind_of(value)}")
         members: list[Any] = []
-        wrong: list[tuple[int, Exception]] = []
+        wrong: list[tuple[str | int, Exception]] = []
         for index, member in enumerate(value):
             try:
                 members.append(converter.structure(member, inner))

@@ -6,6 +6,7 @@ A driver's own settings: from what a table says to values of the driver's class.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Self, get_args
 
 from attrs import field, frozen, resolve_types
@@ -17,8 +18,8 @@ from powercoord.errors import PowerSettingError
 from powercoord.interfaces import IPowerDriver
 from powercoord.nearest import nearest
 from powercoord.nodeset import NodeSetError, expand_values, has_range
-from powercoord.settings import Described, describe
-from powercoord.strict import Path, problems, unknown_key
+from powercoord.settings import Described, SecretText, describe, sounds_secret
+from powercoord.strict import Path, Scalars, problems, unknown_key
 
 
 @frozen
@@ -54,17 +55,24 @@ class Prepared:
 
     def over(self, defaults: Prepared) -> Prepared:
         """
-        These settings where there are any, else the defaults.
+        These settings where there are any, else the defaults; of tables, member by member.
         """
         mine = {*self.fixed, *self.ranges, *self.broken}
         fixed = {name: value for name, value in defaults.fixed.items() if name not in mine}
-        return Prepared(fixed | dict(self.fixed), self.ranges, self.broken | (defaults.broken - mine))
+        fixed |= {name: _over(value, defaults.fixed.get(name)) for name, value in self.fixed.items()}
+        return Prepared(fixed, self.ranges, self.broken | (defaults.broken - mine))
 
     def without_ranges(self) -> Prepared:
         """
         These settings where there is nothing for a range to pair with.
         """
         return Prepared(self.fixed, {}, self.broken | set(self.ranges))
+
+
+def _over(value: object, default: object) -> object:
+    if isinstance(value, Mapping) and isinstance(default, Mapping):
+        return MappingProxyType({**default, **value})
+    return value
 
 
 def prepare(
@@ -135,11 +143,13 @@ def public(kind: Kind, prepared: Prepared) -> dict[str, object]:
 def _value(
     value: object, described: Described, path: Path, around: Surroundings, findings: Findings
 ) -> object:
+    before = len(findings.wrong)
     if _takes_text(described.type):
-        before = len(findings.wrong)
         value = resolve(value, path, described.setting.secret, around, findings)
-        if len(findings.wrong) > before:
-            return None
+    elif described.type is Scalars and isinstance(value, dict):
+        value = {name: _member(name, each, (*path, name), around, findings) for name, each in value.items()}
+    if len(findings.wrong) > before:
+        return None
     try:
         made = CONVERTER.structure(value, described.type)
     except StructureHandlerNotFoundError:
@@ -149,6 +159,14 @@ def _value(
         return None
     _check_choices(made, described, path, findings)
     return made
+
+
+def _member(name: str, value: object, path: Path, around: Surroundings, findings: Findings) -> object:
+    """
+    One value of a table whose keys the driver does not declare; what stands elsewhere is a secret.
+    """
+    found = resolve(value, path, sounds_secret(name), around, findings)
+    return SecretText(found) if isinstance(value, dict) and isinstance(found, str) else found
 
 
 def _values(value: str, described: Described, path: Path, findings: Findings) -> Sequence[object]:

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: MIT
+"""
+The driver as the coordinator sees it.
+
+# Note [Who waits]
+
+An agent that has switched a device reads its state until it is as wanted.  That
+is the coordinator's work, done without holding the endpoint; so agents are told
+to read without pauses and few times, and "not yet" is as good as "accepted".
+
+# Note [A refused login]
+
+"Unable to connect/login" is what agents say when nobody answers and when the
+password is wrong.  The first should be tried again, the second must not be.  So
+we look whether the device takes a connection: if it does, it was the login.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from shutil import which
+from typing import Any
+
+from attrs import define, field
+from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.protocol import Factory, Protocol
+from zope.interface import implementer
+
+from powercoord.drivers.children import Children, Ended, Program, surroundings
+from powercoord.drivers.children.children import RESERVE
+from powercoord.drivers.children.places import Rank
+from powercoord.drivers.fence.agents import USUAL_FOLDER, Agents, full_name, installed
+from powercoord.drivers.fence.lines import Pace, check, lines, secrets
+from powercoord.drivers.fence.metadata import Agent
+from powercoord.drivers.fence.settings import CONTEXT, FenceAgentSettings, from_context
+from powercoord.drivers.fence.verdict import Trouble, error_of, reason, state_of, trouble_of
+from powercoord.errors import PowerAuthError, PowerConnError, PowerError, PowerUnsupportedError
+from powercoord.interfaces import Capabilities, IOperation, IPowerDriver
+from powercoord.model import Boot, Command, PowerState, Target
+from powercoord.settings import SecretText, sounds_secret
+
+_RANKS = {Command.OFF: Rank.OFF, Command.ON: Rank.CHANGE}
+_KNOCK = 1.0
+
+
+@implementer(IPowerDriver)
+@define(eq=False)
+class FenceAgentDriver:
+    """
+    One run of an agent for each operation, told what to do on its standard input.
+
+    It has no reset: an agent's ``reboot`` takes power away, and does not look whether it came back.
+    """
+
+    name = "fence-agent"
+    title = "Fence agent (ClusterLabs)"
+    settings = FenceAgentSettings
+    context_names = CONTEXT
+    capabilities = Capabilities(commands=frozenset(_RANKS))
+
+    _reactor: Any
+    _children: Children
+    _agents: Agents
+    _environ: Mapping[str, str] = field(repr=False)
+
+    def target(self, settings: FenceAgentSettings) -> Target:
+        """
+        The device, and the plug; its options are checked where that does not keep the reactor waiting.
+        """
+        path = self._agents.path(settings.agent, settings.folder)
+        agent = self._agents.known(path) if self._reactor.running else self._agents.now(path)
+        if agent is not None:
+            check(settings, agent)
+        return Target(self.name, endpoint_of(settings), selector_of(settings), settings)
+
+    def from_context(self, context: Mapping[str, Any]) -> FenceAgentSettings:
+        """
+        From what a caller sends.
+        """
+        return from_context(context)
+
+    def worst_case(self, settings: FenceAgentSettings, command: Command | None) -> float:
+        """
+        An agent that has not ended by then is ended.
+        """
+        return settings.timeout
+
+    def missing_tools(self) -> Sequence[str]:
+        """
+        The agents, and the program that gives each a process group of its own.
+        """
+        agents = () if installed(USUAL_FOLDER) else ("fence-agents",)
+        return (*agents, *(() if which("setsid") else ("util-linux",)))
+
+    async def read(self, target: Target, operation: IOperation) -> PowerState:
+        """
+        See `IPowerDriver`.
+        """
+        ended = await self._run(target, "status", Rank.READ, operation)
+        state = state_of(ended)
+        if state is None:
+            raise await self._error(target, ended, changes=False)
+        return state
+
+    async def command(self, target: Target, command: Command, operation: IOperation) -> None:
+        """
+        See `IPowerDriver`.
+        """
+        rank = _RANKS.get(command)
+        if rank is None:
+            raise PowerUnsupportedError(f"fence agents have no {command.value}")
+        ended = await self._run(target, command.value, rank, operation)
+        if ended.code != 0 and trouble_of(ended) is not Trouble.NOT_YET:
+            raise await self._error(target, ended, changes=True)
+
+    async def set_boot(self, target: Target, boot: Boot, operation: IOperation) -> None:
+        """
+        See `IPowerDriver`.
+        """
+        raise PowerUnsupportedError("fence agents set no boot device")
+
+    async def close(self) -> None:
+        """
+        See `IPowerDriver`.
+        """
+        await self._children.close()
+
+    async def _run(self, target: Target, action: str, rank: Rank, operation: IOperation) -> Ended:
+        settings = _settings(target)
+        deadline = min(operation.deadline, self._reactor.seconds() + settings.timeout)
+        path = self._agents.path(settings.agent, settings.folder)
+        agent = await self._agents.ask(path, operation, deadline)
+        pace = Pace.within(deadline - self._reactor.seconds() - RESERVE)
+        program = Program(
+            argv=(path,),
+            environment=surroundings(self._environ),
+            stdin=lines(settings, agent, action, pace),
+        )
+        return await self._children.run(program, operation, deadline, rank)
+
+    async def _error(self, target: Target, ended: Ended, *, changes: bool) -> PowerError:
+        settings = _settings(target)
+        hidden = secrets(settings)
+        what = f"{full_name(settings.agent)} {place_of(settings)}".rstrip()
+        if trouble_of(ended) is not Trouble.LOGIN:
+            return error_of(what, ended, hidden, changes=changes)
+        said = reason(ended, hidden)
+        agent = self._agents.known(self._agents.path(settings.agent, settings.folder))
+        if await self._answers(settings, agent):
+            return PowerAuthError(
+                f"{what}: {said}; it takes connections, so it must be the user name or password"
+            )
+        return PowerConnError(f"{what}: {said}; it takes no connection")
+
+    async def _answers(self, settings: FenceAgentSettings, agent: Agent | None) -> bool:
+        """
+        Whether the device takes a connection; see note [A refused login].
+        """
+        port = _port(settings, agent)
+        if not settings.address or port is None:
+            return True
+        there = HostnameEndpoint(self._reactor, settings.address.strip("[]"), port, timeout=_KNOCK)
+        try:
+            connected: Any = await there.connect(Factory.forProtocol(Protocol))
+        except Exception:  # noqa: BLE001 - whatever keeps us from connecting keeps the agent from it
+            return False
+        connected.transport.abortConnection()
+        return True
+
+
+def endpoint_of(settings: FenceAgentSettings) -> str:
+    """
+    The device: by its address, or where an agent needs none, by all that says which one it is.
+    """
+    if settings.address:
+        port = settings.options.get("ipport")
+        return settings.address.lower() if port is None else f"{settings.address.lower()}:{port}"
+    telling = sorted(
+        f"{name}={value}"
+        for name, value in settings.options.items()
+        if not isinstance(value, SecretText) and not sounds_secret(name)
+    )
+    return " ".join([full_name(settings.agent), *telling])
+
+
+def selector_of(settings: FenceAgentSettings) -> str:
+    """
+    The node at that device.
+    """
+    return settings.plug or str(settings.options.get("target", ""))
+
+
+def place_of(settings: FenceAgentSettings) -> str:
+    """
+    The device and the plug, for people.
+    """
+    plug = f"plug {settings.plug}" if settings.plug else ""
+    return " ".join(word for word in (settings.address, plug) if word)
+
+
+def _settings(target: Target) -> FenceAgentSettings:
+    if not isinstance(target.settings, FenceAgentSettings):
+        raise TypeError(f"settings of {target.driver} given to fence-agent")
+    return target.settings
+
+
+def _port(settings: FenceAgentSettings, agent: Agent | None) -> int | None:
+    """
+    The port that an agent's login goes to, by the rules of their library.
+    """
+    parameter = None if agent is None else agent.parameters.get("ipport")
+    default = None if parameter is None else parameter.default
+    if any(settings.options.get(name) in (True, 1, "1", "yes", "on", "true") for name in ("ssh", "secure")):
+        default = "22"
+    chosen = str(settings.options.get("ipport", default or ""))
+    return int(chosen) if chosen.isdecimal() and 0 < int(chosen) < 65536 else None
+
+
+def driver(reactor: Any) -> FenceAgentDriver:
+    """
+    The driver of a process.
+    """
+    setsid = which("setsid")
+    children = Children(reactor, (setsid,) if setsid else ())
+    return FenceAgentDriver(reactor, children, Agents(children, os.environ), os.environ)
