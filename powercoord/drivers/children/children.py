@@ -45,6 +45,7 @@ class Children:
     _patience: Patience = field(factory=Patience)
     _send: SendSignal = to_group
     _alive: dict[Child, Program] = field(factory=dict, init=False)
+    _closed: bool = field(default=False, init=False)
     _closing: Deferred[None] | None = field(default=None, init=False)
 
     @property
@@ -65,8 +66,11 @@ class Children:
         """
         if operation.cancelled:
             raise OperationCancelled(f"{program.name}: cancelled before it was started")
-        stop = Stop(operation)
         deadline = min(deadline, operation.deadline)
+        if self._closed or deadline <= self._reactor.seconds():
+            reason = "the driver is closed" if self._closed else "there was no time left"
+            raise PowerConnError(f"{program.name}: not started, because {reason}")
+        stop = Stop(operation)
         changes = rank is not Rank.READ
         try:
             await self._place(program, stop, deadline, rank)
@@ -85,6 +89,7 @@ class Children:
         """
         End all; fires once they are reaped, within seconds.
         """
+        self._closed = True
         closing: Deferred[None] = Deferred()
         if self._alive:
             self._closing = closing
