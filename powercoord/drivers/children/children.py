@@ -134,6 +134,8 @@ class Children:
             _disarm(timer)
 
     def _spawn(self, program: Program) -> Child:
+        if self._closed:
+            raise PowerConnError(f"{program.name}: not started, because the driver is closed")
         argv = (*self._leader, *program.argv)
         child = Child(self._reactor, program, self._patience, self._send)
         try:

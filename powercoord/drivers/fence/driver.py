@@ -2,6 +2,13 @@
 """
 The driver as the coordinator sees it.
 
+# Note [Reached first]
+
+From outside nobody sees when an agent has logged in and sends its command.  So
+before a change an agent is asked for the state: only when it has one is the
+change announced and made.  A dead device and a refused password are then found
+out with nothing sent, and a cancel before that withholds the change.
+
 # Note [Who waits]
 
 An agent that has switched a device reads its state until it is as wanted.  That
@@ -48,7 +55,7 @@ _KNOCK = 1.0
 @define(eq=False)
 class FenceAgentDriver:
     """
-    One run of an agent for each operation, told what to do on its standard input.
+    One run of an agent for a read and two for a change, told what to do on its standard input.
 
     It has no reset: an agent's ``reboot`` takes power away, and does not look whether it came back.
     """
@@ -97,11 +104,7 @@ class FenceAgentDriver:
         """
         See `IPowerDriver`.
         """
-        ended = await self._run(target, "status", Rank.READ, operation)
-        state = state_of(ended)
-        if state is None:
-            raise await self._error(target, ended, changes=False)
-        return state
+        return await self._look(target, operation, self._deadline(target, operation))
 
     async def command(self, target: Target, command: Command, operation: IOperation) -> None:
         """
@@ -110,7 +113,10 @@ class FenceAgentDriver:
         rank = _RANKS.get(command)
         if rank is None:
             raise PowerUnsupportedError(f"fence agents have no {command.value}")
-        ended = await self._run(target, command.value, rank, operation)
+        deadline = self._deadline(target, operation)
+        now: float = self._reactor.seconds()
+        await self._look(target, operation, (now + deadline) / 2)
+        ended = await self._run(target, command.value, rank, operation, deadline)
         if ended.code != 0 and trouble_of(ended) is not Trouble.NOT_YET:
             raise await self._error(target, ended, changes=True)
 
@@ -126,9 +132,21 @@ class FenceAgentDriver:
         """
         await self._children.close()
 
-    async def _run(self, target: Target, action: str, rank: Rank, operation: IOperation) -> Ended:
+    async def _look(self, target: Target, operation: IOperation, until: float) -> PowerState:
+        ended = await self._run(target, "status", Rank.READ, operation, until)
+        state = state_of(ended)
+        if state is None:
+            raise await self._error(target, ended, changes=False)
+        return state
+
+    def _deadline(self, target: Target, operation: IOperation) -> float:
+        now: float = self._reactor.seconds()
+        return min(operation.deadline, now + _settings(target).timeout)
+
+    async def _run(
+        self, target: Target, action: str, rank: Rank, operation: IOperation, deadline: float
+    ) -> Ended:
         settings = _settings(target)
-        deadline = min(operation.deadline, self._reactor.seconds() + settings.timeout)
         path = self._agents.path(settings.agent, settings.folder)
         agent = await self._agents.ask(path, operation, deadline)
         pace = Pace.within(deadline - self._reactor.seconds() - RESERVE)

@@ -1,6 +1,13 @@
 # SPDX-License-Identifier: MIT
 """
-The driver as the coordinator sees it: one `ipmitool` for each operation.
+The driver as the coordinator sees it: an `ipmitool` for each read, two for each change.
+
+# Note [Reached first]
+
+From outside nobody sees when an `ipmitool` has logged in and sends its command.
+So before a change another one reads: only when that was answered is the change
+announced and sent.  A dead BMC and a refused password are then found out with
+nothing sent, and a cancel before that withholds the change.
 """
 
 from __future__ import annotations
@@ -28,7 +35,7 @@ from powercoord.drivers.ipmitool.commandline import (
     wants_efi,
 )
 from powercoord.drivers.ipmitool.settings import CONTEXT_NAMES, IpmitoolSettings, from_context
-from powercoord.drivers.ipmitool.verdict import efi_of, error_of, state_of
+from powercoord.drivers.ipmitool.verdict import efi_of, error_of, has_answered, state_of
 from powercoord.errors import PowerToolError
 from powercoord.interfaces import Capabilities, IOperation, IPowerDriver
 from powercoord.model import Boot, BootDevice, Command, PowerState, Target
@@ -48,7 +55,7 @@ _ONCE = frozenset((Command.SOFT, Command.RESET))
 @define(eq=False)
 class IpmitoolDriver:
     """
-    For BMCs that the driver ``ipmi`` cannot please; it costs some hundred times as much.
+    For BMCs that the driver ``ipmi`` cannot please; it costs some hundred times as much; see note [Reached first].
     """
 
     name = "ipmitool"
@@ -100,15 +107,12 @@ class IpmitoolDriver:
         """
         See `IPowerDriver`.
         """
-        ended = await self._run(target, power(command), _RANKS[command], operation, once=command in _ONCE)
+        deadline = self._deadline(target, operation)
+        await self._reach(target, operation, self._half_way(deadline))
+        once = command in _ONCE
+        ended = await self._run(target, power(command), _RANKS[command], operation, deadline, once=once)
         if ended.code != 0:
             raise self._error(target, ended, changes=True)
-
-    async def close(self) -> None:
-        """
-        See `IPowerDriver`.
-        """
-        await self._children.close()
 
     async def set_boot(self, target: Target, boot: Boot, operation: IOperation) -> None:
         """
@@ -117,13 +121,26 @@ class IpmitoolDriver:
         `ipmitool` sets legacy where EFI is not asked for, so what the BMC has is read first.
         """
         deadline = self._deadline(target, operation)
-        efi = wants_efi(boot, _settings(target).boot_type)
-        if efi is None:
-            half = (self._reactor.seconds() + deadline) / 2
-            efi = efi_of(await self._run(target, BOOT_FLAGS, Rank.READ, operation, half))
+        wanted = wants_efi(boot, _settings(target).boot_type)
+        flags = await self._run(target, BOOT_FLAGS, Rank.READ, operation, self._half_way(deadline))
+        if flags.code != 0 and not has_answered(flags):
+            raise self._error(target, flags, changes=False)
+        efi = efi_of(flags) if wanted is None else wanted
         ended = await self._run(target, next_boot(boot, efi), Rank.CHANGE, operation, deadline)
         if ended.code != 0:
             raise self._error(target, ended, changes=True)
+
+    async def _reach(self, target: Target, operation: IOperation, until: float) -> None:
+        """
+        See note [Reached first].
+        """
+        ended = await self._run(target, STATUS, Rank.READ, operation, until)
+        if ended.code != 0 and not has_answered(ended):
+            raise self._error(target, ended, changes=False)
+
+    def _half_way(self, deadline: float) -> float:
+        now: float = self._reactor.seconds()
+        return (now + deadline) / 2
 
     def _deadline(self, target: Target, operation: IOperation) -> float:
         now: float = self._reactor.seconds()

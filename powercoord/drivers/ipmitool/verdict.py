@@ -100,17 +100,28 @@ def efi_of(ended: Ended) -> bool:
     return ended.code == 0 and _EFI.search(ended.stdout) is not None
 
 
+def has_answered(ended: Ended) -> bool:
+    """
+    Whether the BMC let us in, and said what we did not want to hear.
+    """
+    return issubclass(_meaning(ended).kind, PowerRefusedError)
+
+
 def error_of(what: str, ended: Ended, secrets: Sequence[str], *, changes: bool) -> PowerError:
     """
     Why it failed, as the error that tells the caller what to do about it.
     """
     said = _lines(ended)
-    everything = (ended.stderr + b"\n" + ended.stdout).decode(errors="replace").lower()
-    meaning = next((each for each in MEANINGS if each.text in everything), _UNKNOWN)
+    meaning = _meaning(ended)
     words = (meaning.words,) if meaning.words else ()
     reasons = [*(hide(line, secrets) for line in said), *words] or [ended.words()]
     text = f"{what}: {'; '.join(reasons)[:_LONGEST]}"
     return meaning.kind(text, sent=changes and meaning.after_sending)
+
+
+def _meaning(ended: Ended) -> Meaning:
+    everything = (ended.stderr + b"\n" + ended.stdout).decode(errors="replace").lower()
+    return next((each for each in MEANINGS if each.text in everything), _UNKNOWN)
 
 
 def _lines(ended: Ended) -> Sequence[str]:
