@@ -55,7 +55,7 @@ _ONCE = frozenset((Command.SOFT, Command.RESET))
 @define(eq=False)
 class IpmitoolDriver:
     """
-    For BMCs that the driver ``ipmi`` cannot please; it costs some hundred times as much; see note [Reached first].
+    For BMCs that the driver ``ipmi`` cannot please; it costs some hundred times as much.
     """
 
     name = "ipmitool"
@@ -129,6 +129,12 @@ class IpmitoolDriver:
         ended = await self._run(target, next_boot(boot, efi), Rank.CHANGE, operation, deadline)
         if ended.code != 0:
             raise self._error(target, ended, changes=True)
+
+    async def close(self) -> None:
+        """
+        See `IPowerDriver`.
+        """
+        await self._children.close()
 
     async def _reach(self, target: Target, operation: IOperation, until: float) -> None:
         """
