@@ -19,7 +19,7 @@ from attrs import frozen
 
 from powercoord.drivers.ipmi.address import Address
 from powercoord.drivers.ipmi.settings import BootType, PrivilegeLevel, key_bytes
-from powercoord.drivers.ipmitool.settings import IpmitoolSettings
+from powercoord.drivers.ipmitool.settings import Interface, IpmitoolSettings
 from powercoord.model import Boot, BootDevice, Command
 
 STATUS = ("chassis", "power", "status")
@@ -101,6 +101,7 @@ def arguments(settings: IpmitoolSettings, pace: Pace, words: Sequence[str]) -> t
     All arguments. ``-v`` is what makes it say why a login failed.
     """
     address = Address.parse(settings.address)
+    newer = settings.interface is Interface.LANPLUS
     options = {
         "-I": settings.interface.value,
         "-H": address.host,
@@ -109,11 +110,11 @@ def arguments(settings: IpmitoolSettings, pace: Pace, words: Sequence[str]) -> t
         "-L": _LEVELS[settings.privilege_level],
         "-N": str(pace.pause),
         "-R": str(pace.times),
-        "-C": "" if settings.cipher_suite is None else str(settings.cipher_suite),
+        "-C": str(settings.cipher_suite or "") if newer else "",
         "-o": settings.oem,
     }
     given = [word for name, value in options.items() if value for word in (name, value)]
-    key = ["-K"] if settings.k_g else []
+    key = ["-K"] if settings.k_g and newer else []
     return (*given, "-E", *key, *settings.bridge.split(), "-v", *words)
 
 

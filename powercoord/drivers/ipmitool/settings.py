@@ -97,7 +97,7 @@ class IpmitoolSettings:
         "K_g",
         default="",
         secret=True,
-        description="The BMC's own key, where it has one: text, or hexadecimal digits behind `0x`.",
+        description="The BMC's own key (IPMI 2.0): text, or hexadecimal digits behind `0x`.",
         validator=_fits(_MAX_KEY, key_bytes),
     )
     interface: Interface = setting(
@@ -109,7 +109,7 @@ class IpmitoolSettings:
     cipher_suite: int | None = setting(
         "Cipher suite",
         default=None,
-        description="The one to use; without it, the best that the BMC offers.",
+        description="The one to use with IPMI 2.0; without it, the best that the BMC offers.",
         validator=_check_suite,
     )
     privilege_level: PrivilegeLevel = setting(
@@ -143,22 +143,13 @@ class IpmitoolSettings:
         description="How long one operation may take; then `ipmitool` is ended.",
     )
 
-    def __attrs_post_init__(self) -> None:
-        """
-        Refuse what makes no sense together.
-        """
-        if self.interface is Interface.LAN and (self.k_g or self.cipher_suite is not None):
-            raise PowerSettingError(
-                "k_g and cipher_suite are IPMI 2.0's; with interface 'lan' there are none"
-            )
-
 
 def _suite(value: Any) -> int:
     return int(value)
 
 
 def _interface(value: Any) -> Interface:
-    return {"LAN": Interface.LAN, "LAN_2_0": Interface.LANPLUS}[value]
+    return {"LAN": Interface.LAN, "LAN_2_0": Interface.LANPLUS}.get(value) or Interface(value)
 
 
 #: MAAS's power parameters: which of our settings each becomes, and how it is read.
