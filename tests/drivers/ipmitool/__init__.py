@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: MIT
+"""
+Unit tests of one driver room.
+"""
