@@ -92,11 +92,17 @@ class Reaching(Running):
                 break
         return self.unseen(wanted)
 
+    async def seen_before(self) -> PowerState | None:
+        """
+        What the node is before anything is sent; None where nobody can read it (see `Capabilities`).
+        """
+        return await self.steps.patient_read() if self.world.readable(self.node) else None
+
     async def took_effect(self, wanted: PowerState) -> bool:
         """
         Whether what may have been sent before a restart is seen, a little while given.
         """
-        if await self.steps.patient_read() is wanted:
+        if await self.seen_before() is wanted:
             return True
         return await self.steps.until(wanted, self.lost_limit())
 
@@ -136,7 +142,7 @@ class Reaching(Running):
                     continue
                 if not begun and self.world.clock.seconds() > asked:
                     asked = self.world.clock.seconds()
-                    if await self.steps.patient_read() is PowerState.ON:
+                    if await self.seen_before() is PowerState.ON:
                         return Done(How.EXTERNAL, PowerState.ON, text="came on while it waited for its turn")
                 if (begun or self._may_come_on() <= self.world.clock.seconds()) and self.footing.lean():
                     return await self._start(slot, begun=begun)

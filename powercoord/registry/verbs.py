@@ -42,7 +42,7 @@ class PowerOn(Reaching):
         if not self.sent_before("on"):
             await self.footing.make()
             await self.steps.pause_until(self.late.until(Goal.OFF))
-            if await self.steps.patient_read() is PowerState.ON:
+            if await self.seen_before() is PowerState.ON:
                 text = "was on; boot device not set" if self.wish.boot else ""
                 return Done(How.ALREADY, PowerState.ON, text=text)
         return await self.switch_on() or Done(How.COMMANDED, PowerState.ON)

@@ -74,6 +74,19 @@ class OnTests(SynchronousTestCase):
         self.assertEqual(Failed("PowerConnError", "n1: no answer", retryable=True), asked.outcome)
         self.assertEqual([], world.commands())
 
+    def test_nobody_can_read(self) -> None:
+        """
+        Where power can never be read, an on is commanded all the same, once, and its end not known.
+        """
+        world = World(timing=quick(), make_driver=unreadable)
+        world.machine().read_faults = [Fault.LOST_REQUEST] * 1000
+        asked = world.want(Verb.ON)
+        world.turn(1)
+        self.assertEqual((["on"], []), (world.commands(), asked.outcomes))
+        world.turn(600)
+        self.assertIsInstance(asked.outcome, Unknown)
+        self.assertEqual(["on"], world.commands())
+
     def test_refusal_is_told_at_once(self) -> None:
         """
         What the BMC refuses fails at once, with its reason in words.
@@ -389,6 +402,13 @@ def plain(clock: Clock) -> FakeDriver:
     A power switch: on and off, and nothing else.
     """
     return FakeDriver(clock, capabilities=Capabilities(frozenset({Command.ON, Command.OFF})))
+
+
+def unreadable(clock: Clock) -> FakeDriver:
+    """
+    What only a person can see.
+    """
+    return FakeDriver(clock, capabilities=Capabilities(frozenset(Command), queryable=False))
 
 
 class PlainTests(SynchronousTestCase):

@@ -34,9 +34,7 @@ class ArgumentsTests(SynchronousTestCase):
         """
         Arguments say all but the secrets, which are in the environment.
         """
-        mine = settings(
-            k_g="0x41ff", cipher_suite=3, oem="supermicro", bridge="-b 7 -t 0x72"
-        )
+        mine = settings(k_g="0x41ff", cipher_suite=3, oem="supermicro", bridge="-b 7 -t 0x72")
         self.assertEqual(
             "-I lanplus -H 10.0.0.1 -p 623 -U u -L OPERATOR -N 1 -R 2 -C 3 -o supermicro -E -K"
             " -b 7 -t 0x72 -v chassis power status",

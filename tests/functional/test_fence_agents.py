@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: MIT
+"""
+Real fence agents: `fence_dummy`, `fence_virsh`, and agents of our own that write down how they were called.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from textwrap import dedent
+from types import MappingProxyType
+from typing import Any
+
+from twisted.internet import reactor as global_reactor
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SkipTest, TestCase
+
+from powercoord.drivers.children import Children
+from powercoord.drivers.fence import FenceAgentDriver, FenceAgentSettings, driver
+from powercoord.drivers.fence.agents import USUAL_FOLDER, Agents, ask_now, installed
+from powercoord.errors import PowerAuthError, PowerConnError, PowerError, PowerSettingError, PowerToolError
+from powercoord.model import Command, PowerState, Target
+from powercoord.strict import Moment, Scalars
+from tests.functional.web_server import scripted
+from tests.ipmi_world import FakeOperation
+
+reactor: Any = global_reactor
+SECRET, TOKEN = "xyzzy-plugh-17", "open-sesame-99"
+
+# Describes itself, and for all else writes down what anybody and what only it can see.
+AGENT = """\
+    #!/bin/sh
+    asked=$(cat)
+    case "$asked" in
+    *action=metadata*)
+        echo '<resource-agent name="fence_own"><parameters>'
+        for name in ip username password plug token power_timeout; do
+            echo "<parameter name='$name'><content type='string'/></parameter>"
+        done
+        echo '</parameters><actions>'
+        for name in on off reboot status; do echo "<action name='$name'/>"; done
+        echo '</actions></resource-agent>'
+        exit 0 ;;
+    esac
+    tr '\\0' '\\n' < /proc/$$/cmdline > "$0.seen"
+    tr '\\0' '\\n' < /proc/$$/environ >> "$0.seen"
+    echo "$asked" > "$0.asked"
+    ACTION
+"""
+
+
+class FenceCase(TestCase):
+    timeout = 30
+
+    def setUp(self) -> None:
+        if "fence_dummy" not in installed(USUAL_FOLDER):
+            raise SkipTest("fence_dummy is not installed: it comes with the Debian package fence-agents")
+        self.driver: FenceAgentDriver = driver(reactor)
+        self.folder = Path(self.mktemp()).absolute()
+        self.folder.mkdir()
+        self.addCleanup(lambda: Deferred.fromCoroutine(self.driver.close()))
+
+    def target(self, agent: str, options: dict[str, Any] | None = None, **more: Any) -> Target:
+        mine = FenceAgentSettings(agent=agent, options=Scalars(MappingProxyType(options or {})), **more)
+        return self.driver.target(mine)
+
+    def own(self, action: str, **more: Any) -> Target:
+        """
+        An agent of ours that does this.
+        """
+        path = self.folder / "fence_own"
+        path.write_text(dedent(AGENT).replace("ACTION", action))
+        path.chmod(0o755)
+        return self.target("own", folder=str(self.folder), **more)
+
+    async def read(self, target: Target) -> PowerState:
+        return await self.driver.read(target, self.operation())
+
+    async def command(self, target: Target, command: Command) -> None:
+        await self.driver.command(target, command, self.operation())
+
+    def operation(self) -> FakeOperation:
+        return FakeOperation(reactor.seconds() + 20)
+
+    async def error(self, target: Target, command: Command | None = None) -> PowerError:
+        try:
+            await (self.read(target) if command is None else self.command(target, command))
+        except PowerError as error:
+            return error
+        raise AssertionError("it did not fail")
+
+
+class DummyTests(FenceCase):
+    async def test_all(self) -> None:
+        """
+        `fence_dummy` goes on and off, and says so; which it is, is told by its options.
+        """
+        status = self.folder / "status"
+        status.write_text("off")
+        target = self.target("dummy", {"status_file": str(status)})
+        for command, state in ((Command.ON, PowerState.ON), (Command.OFF, PowerState.OFF)):
+            await self.command(target, command)
+            self.assertEqual(state.value, status.read_text())
+            self.assertIs(state, await self.read(target))
+        other = self.target("dummy", {"status_file": "/elsewhere"})
+        self.assertNotEqual(target.endpoint, other.endpoint)
+
+    async def test_mistake(self) -> None:
+        """
+        An agent that is not there, or that does not know an option, is named with the nearest that is.
+        """
+        self.assertIn("'fence_dummy'", str(self.assertRaises(PowerSettingError, self.target, "dumy")))
+        (self.folder / "status").write_text("off")
+        await self.command(self.target("dummy", {"status_file": str(self.folder / "status")}), Command.ON)
+        error = self.assertRaises(PowerSettingError, self.target, "dummy", {"status_fle": "x"})
+        self.assertIn("did you mean 'status_file'?", str(error))
+
+    def test_known(self) -> None:
+        """
+        An agent is asked once, and again when its file has changed.
+        """
+        asked: list[str] = []
+
+        def ask(path: str, environment: Any) -> bytes:
+            asked.append(path)
+            return ask_now(path, environment)
+
+        path = self.own("exit 0").settings
+        agents = Agents(Children(reactor), os.environ, ask)
+        where = agents.path("own", path.folder)  # type: ignore[attr-defined]
+        self.assertIs(agents.now(where), agents.now(where))
+        (self.folder / "fence_own").write_text("#!/bin/sh\n")
+        self.assertRaises(PowerToolError, agents.now, where)
+        self.assertEqual(2, len(asked))
+
+
+class SecretTests(FenceCase):
+    async def test_only_by_standard_input(self) -> None:
+        """
+        Nothing secret is in an agent's arguments or environment; it is in what it reads.
+        """
+        target = self.own("exit 2", password=SECRET, options={"token": TOKEN}, plug="7")
+        self.assertIs(PowerState.OFF, await self.read(target))
+        seen = (self.folder / "fence_own.seen").read_text()
+        asked = (self.folder / "fence_own.asked").read_text().splitlines()
+        self.assertIn("fence_own", seen)
+        for secret in (SECRET, TOKEN):
+            self.assertNotIn(secret, seen)
+        self.assertLessEqual({f"password={SECRET}", f"token={TOKEN}", "plug=7", "action=status"}, set(asked))
+
+    async def test_not_repeated(self) -> None:
+        """
+        An agent that repeats secrets does not have them repeated by us.
+        """
+        target = self.own('echo "$asked" >&2; exit 1', password=SECRET, options={"token": TOKEN})
+        error = await self.error(target)
+        for text in (str(error), repr(target.settings), target.endpoint):
+            for secret in (SECRET, TOKEN):
+                self.assertNotIn(secret, text)
+
+
+class EndingTests(FenceCase):
+    async def test_not_yet(self) -> None:
+        """
+        An agent that has switched and not seen it in its time has been accepted: to wait is not its work.
+        """
+        said = "Failed: Timed out waiting to power ON"
+        script = f'case "$asked" in *status*) exit 2;; esac; echo "{said}" >&2; exit 1'
+        await self.command(self.own(script), Command.ON)
+
+    async def test_overdue(self) -> None:
+        """
+        An agent that never ends is ended by its timeout, with the truth about what may have been done.
+        """
+        for script, command, sent in (
+            ("sleep 60; exit", None, False),
+            ('case "$asked" in *status*) exit 2;; esac; sleep 60; exit', Command.ON, True),
+        ):
+            before = reactor.seconds()
+            error = await self.error(self.own(script, timeout=Moment(1.5)), command)
+            self.assertEqual((PowerConnError, sent), (type(error), error.sent))
+            self.assertLess(reactor.seconds() - before, 2)
+
+    async def test_login_by_ssh(self) -> None:
+        """
+        `fence_virsh` says the same of a closed port and of a peer that hangs up; they are told apart.
+        """
+        hangs_up = scripted(lambda protocol, _: protocol.transport.loseConnection())  # type: ignore[union-attr]
+        self.addCleanup(lambda: Deferred.fromCoroutine(hangs_up.close()))
+        for port, kind in ((1, PowerConnError), (hangs_up.number, PowerAuthError)):
+            target = self.target(
+                "virsh",
+                {"ipport": port, "ssh": True},
+                address="127.0.0.1",
+                username="u",
+                password=SECRET,
+                plug="n1",
+            )
+            error = await self.error(target)
+            self.assertIsInstance(error, kind, str(error))
+            self.assertFalse(error.sent)
+            self.assertNotIn(SECRET, str(error))
