@@ -33,7 +33,7 @@ from powercoord.duration import format_duration
 from powercoord.interfaces import IPowerDriver
 from powercoord.model import BootDevice, Command, Timing
 from powercoord.settings import Described, Scope, context_names, describe
-from powercoord.strict import Count, Interval, Moment, Patience, Seconds, Tries
+from powercoord.strict import Count, Interval, Moment, Patience, Scalars, Seconds, Tries
 from powercoord.testing.conformance import DriverConformance
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -67,6 +67,7 @@ TYPES: Mapping[Any, str] = {
     Moment: "time above 0",
     Patience: "time",
     Interval: "time",
+    Scalars: "table",
     Age: "time above 0",
     TimingTable: "table",
     ReadyTable: "table",
