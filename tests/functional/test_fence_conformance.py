@@ -58,7 +58,7 @@ class FenceBench(Bench):
     """
 
     step = 0.03
-    most_steps = 5
+    most_steps = 3
     prompt = 0.8
     slack = 1.5
     quiet = 0.1

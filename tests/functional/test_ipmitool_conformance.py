@@ -58,7 +58,7 @@ class IpmitoolBench(Bench):
 
     secrets = (PASSWORD, WRONG)
     step = 0.02
-    most_steps = 6
+    most_steps = 3
     prompt = 0.8
     slack = 1.5
     quiet = 0.1

@@ -46,7 +46,7 @@ class WebhookDriver:
     title = "Webhook"
     settings = WebhookSettings
     context_names = CONTEXT
-    capabilities = Capabilities(commands=frozenset(Command))
+    capabilities = Capabilities(commands=frozenset(Command), at_once=4)
 
     _reactor: Any
     _children: Children
