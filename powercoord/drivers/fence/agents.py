@@ -91,7 +91,8 @@ class Agents:
     _ask_now: AskNow = ask_now
     _known: dict[str, tuple[Stamp, Agent]] = field(factory=dict, init=False)
 
-    def path(self, name: str, folder: str) -> str:
+    @staticmethod
+    def path(name: str, folder: str) -> str:
         """
         Where an agent is.
 

@@ -106,6 +106,20 @@ def lines(settings: FenceAgentSettings, agent: Agent, action: str, pace: Pace) -
     return "".join(f"{name}={_quoted(value)}\n" for name, value in values.items()).encode()
 
 
+def setting_of(name: str) -> str | None:
+    """
+    Our setting that an agent calls so.
+    """
+    return _MINE.get(name)
+
+
+def is_ours(name: str) -> bool:
+    """
+    Whether an option is nobody's to set but ours.
+    """
+    return name in _OURS
+
+
 def secrets(settings: FenceAgentSettings) -> tuple[str, ...]:
     """
     What must not be repeated: the password, and whatever options may hold of the kind.

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from powercoord.drivers.fence.lines import Pace, lines, secrets
+from powercoord.drivers.fence.manual_page import page
 from powercoord.drivers.fence.metadata import Agent, NotMetadata, parse_metadata
 from powercoord.drivers.fence.settings import CALLERS_MAY, FenceAgentSettings, from_context
 from powercoord.errors import PowerSettingError
@@ -230,3 +231,18 @@ class MetadataTests(SynchronousTestCase):
         bomb = b'<!DOCTYPE x [<!ENTITY a "aaaa">]><resource-agent name="&a;"/>'
         for text in (b"", b"usage: fence_x", b"<html/>", bomb, b"<resource-agent"):
             self.assertRaises(NotMetadata, parse_metadata, text)
+
+    def test_page(self) -> None:
+        """
+        A person reads what can be set: our settings and the agent's options, none that are ours to decide.
+        """
+        text = page(agent(*USUAL, parameter("zone", required="1")))
+        for words in (
+            "fence_x: An agent",
+            "  address",
+            "privlvl (user | operator)",
+            "zone (string) (needed)",
+        ):
+            self.assertIn(words, text)
+        for words in ("ipaddr", "verbose", "power_timeout"):
+            self.assertNotIn(words, text)
