@@ -158,7 +158,8 @@ class ChildrenTests(TestCase):
         A child that does not end in time is ended, with its own children, also one that ignores the request.
         """
         deaf = "trap '' TERM; (trap '' TERM; sleep 60) & while :; do sleep 60; done"
-        for script in ("sleep 60; exit", deaf):
+        detached = "(trap '' TERM; exec >&- 2>&- <&-; while :; do sleep 60; done) & wait"
+        for script in ("sleep 60; exit", deaf, detached):
             before = reactor.seconds()
             call, _ = self.start(script, seconds=1.0, rank=Rank.OFF)
             error = await self.fails(call, PowerConnError)

@@ -9,7 +9,7 @@ import re
 from types import MappingProxyType
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -144,6 +144,8 @@ class LinesTests(HypothesisNotes, SynchronousTestCase):
             alphabet=st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\x85\u2028\u2029")
         )
     )
+    @example(" a ")
+    @example('"a"')
     def test_password_arrives(self, password: str) -> None:
         """
         Whatever the password, an agent's reader gets just that, and one line of it.
