@@ -16,6 +16,8 @@ from typing import Any
 
 from attrs import NOTHING, Attribute, field, fields, frozen, resolve_types
 
+from powercoord.errors import PowerSettingError
+
 _METADATA = "powercoord.setting"
 _SECRETIVE = re.compile(r"pass|secret|token|community|key|_kg|credential", re.IGNORECASE)
 
@@ -140,3 +142,33 @@ def context_names(driver: Any) -> Mapping[str, str]:
     """
     told: Mapping[str, str] = getattr(driver, "context_names", {})
     return told or {_MAAS_NAMES.get(each.name, each.name): each.name for each in describe(driver.settings)}
+
+
+def read_context(
+    context: Mapping[str, Any],
+    names: Mapping[str, str],
+    needed: Mapping[str, str],
+    reads: Mapping[str, Callable[[Any], Any]] | None = None,
+) -> dict[str, Any]:
+    """
+    The settings that a caller's parameters give, by name; an empty value is as none.
+
+    :param names: for each name in a context the setting that it becomes.
+    :param needed: names in a context that must be there, and what each of them names.
+    :param reads: how a value is read that is more than a text, by the name in the context.
+    :raises PowerSettingError: one is missing or makes no sense; secrets are not told.
+    """
+    for name, what in needed.items():
+        if context.get(name) in (None, ""):
+            raise PowerSettingError(f"{name} is missing; it names {what}")
+    values: dict[str, Any] = {}
+    for name, ours in names.items():
+        value = context.get(name)
+        if value in (None, ""):
+            continue
+        try:
+            values[ours] = (reads or {}).get(name, str)(value)
+        except (ValueError, TypeError, KeyError):
+            shown = "set to what" if sounds_secret(name) else f"{value!r}, which"
+            raise PowerSettingError(f"{name} is {shown} makes no sense") from None
+    return values

@@ -17,7 +17,7 @@ from attrs import Attribute, frozen
 from powercoord.drivers.web.place import Place
 from powercoord.drivers.web.trust_settings import ca_file_setting, legacy_tls_setting, pin_setting, trust_of
 from powercoord.errors import PowerSettingError
-from powercoord.settings import setting
+from powercoord.settings import read_context, setting
 from powercoord.strict import Moment
 
 #: Intel's own ports: without TLS, and with it.
@@ -138,7 +138,13 @@ class AmtSettings:
 
 #: MAAS's power parameters, and which of ours each becomes. An empty value is as none.
 CONTEXT_NAMES: Mapping[str, str] = MappingProxyType(
-    {"power_address": "address", "power_user": "username", "power_pass": "password", "port": "port"}
+    {
+        "power_address": "address",
+        "power_user": "username",
+        "power_pass": "password",
+        "power_pin": "pin",
+        "port": "port",
+    }
 )
 
 
@@ -149,17 +155,12 @@ def from_context(context: Mapping[str, Any]) -> AmtSettings:
     :raises PowerSettingError: one is missing or makes no sense; secrets are not told.
     """
     given = {**context, "power_address": context.get("ip_address") or context.get("power_address")}
-    values: dict[str, Any] = {
-        name: str(given[key]) for key, name in CONTEXT_NAMES.items() if given.get(key) not in (None, "")
-    }
-    if "address" not in values:
-        raise PowerSettingError("power_address is missing; it names the machine's AMT")
-    if "port" in values:
-        values["port"] = _port(values["port"])
-    return AmtSettings(**values)
+    needed = {"power_address": "the machine's AMT"}
+    return AmtSettings(**read_context(given, CONTEXT_NAMES, needed, {"port": _port}))
 
 
-def _port(text: str) -> int:
+def _port(value: Any) -> int:
+    text = str(value)
     if not (text.isascii() and text.isdecimal()):
         raise PowerSettingError(
             f"port is {text!r}, which makes no sense; AMT has {TLS_PORT} and {PLAIN_PORT}"

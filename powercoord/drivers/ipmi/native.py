@@ -26,7 +26,7 @@ from powercoord.drivers.ipmi.errand import Errand
 from powercoord.drivers.ipmi.fleet import Bounds, Fleet
 from powercoord.drivers.ipmi.power import change_boot, change_power, read_power
 from powercoord.drivers.ipmi.resolve import Resolver
-from powercoord.drivers.ipmi.settings import CONTEXT, POWER_DRIVERS, IpmiSettings, from_context
+from powercoord.drivers.ipmi.settings import CONTEXT_NAMES, POWER_DRIVERS, IpmiSettings, from_context
 from powercoord.errors import PowerConnError
 from powercoord.interfaces import Capabilities, IOperation, IPowerDriver
 from powercoord.model import Boot, BootDevice, Command, PowerState, Target
@@ -50,7 +50,7 @@ class IpmiDriver:
     title = "IPMI"
     settings = IpmiSettings
     context_choices = MappingProxyType({"power_driver": POWER_DRIVERS})
-    context_names = MappingProxyType({theirs: ours for theirs, (ours, _) in CONTEXT.items()})
+    context_names = CONTEXT_NAMES
     capabilities = Capabilities(
         commands=frozenset(Command),
         boot_devices=frozenset(BootDevice),

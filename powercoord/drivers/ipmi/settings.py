@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import Enum
+from types import MappingProxyType
 from typing import Any
 
 from attrs import Attribute, frozen
@@ -17,7 +18,7 @@ from powercoord.drivers.ipmi.quirks import FLAGS, combine
 from powercoord.drivers.ipmi.rakp import MAX_USERNAME
 from powercoord.drivers.ipmi.suites import SUITES
 from powercoord.errors import PowerSettingError
-from powercoord.settings import setting
+from powercoord.settings import read_context, setting
 from powercoord.strict import Moment, Seconds
 
 #: Longest password and K_g of IPMI 2.0, in bytes.
@@ -193,19 +194,31 @@ def _only_15(value: Any) -> bool:
 #: What MAAS chooses by in ``power_driver``.
 POWER_DRIVERS = (("LAN_2_0", "LAN_2_0 [IPMI 2.0]"), ("LAN", "LAN [IPMI 1.5]"))
 
-#: MAAS's power parameters: each becomes which of ours, and how it is read. An empty value is as none.
+#: MAAS's power parameters, and which of ours each becomes.
 #: ``power_off_mode`` belongs to a request and ``mac_address`` to nobody, so they are not here.
-CONTEXT: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
-    "power_address": ("address", str),
-    "power_user": ("username", str),
-    "power_pass": ("password", str),
-    "k_g": ("k_g", str),
-    "cipher_suite_id": ("cipher_suites", _suites),
-    "privilege_level": ("privilege_level", _privilege),
-    "workaround_flags": ("workaround_flags", _words),
-    "power_boot_type": ("boot_type", _boot_type),
-    "power_driver": ("allow_ipmi15", _only_15),
-}
+CONTEXT_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "power_address": "address",
+        "power_user": "username",
+        "power_pass": "password",
+        "k_g": "k_g",
+        "cipher_suite_id": "cipher_suites",
+        "privilege_level": "privilege_level",
+        "workaround_flags": "workaround_flags",
+        "power_boot_type": "boot_type",
+        "power_driver": "allow_ipmi15",
+    }
+)
+
+_READS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
+    {
+        "cipher_suite_id": _suites,
+        "privilege_level": _privilege,
+        "workaround_flags": _words,
+        "power_boot_type": _boot_type,
+        "power_driver": _only_15,
+    }
+)
 
 
 def from_context(context: Mapping[str, Any]) -> IpmiSettings:
@@ -214,15 +227,4 @@ def from_context(context: Mapping[str, Any]) -> IpmiSettings:
 
     :raises PowerSettingError: one is missing or makes no sense; secrets are not told.
     """
-    values: dict[str, Any] = {}
-    for key, (name, read) in CONTEXT.items():
-        value = context.get(key)
-        if value is None or value == "":
-            continue
-        try:
-            values[name] = read(value)
-        except (ValueError, TypeError, KeyError):
-            raise PowerSettingError(f"{key} is {value!r}, which makes no sense") from None
-    if "address" not in values:
-        raise PowerSettingError("power_address is missing; it names the BMC")
-    return IpmiSettings(**values)
+    return IpmiSettings(**read_context(context, CONTEXT_NAMES, {"power_address": "the BMC"}, _READS))

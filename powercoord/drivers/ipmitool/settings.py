@@ -17,7 +17,7 @@ from attrs import Attribute, frozen
 from powercoord.drivers.ipmi.address import Address
 from powercoord.drivers.ipmi.settings import BootType, PrivilegeLevel, key_bytes
 from powercoord.errors import PowerSettingError
-from powercoord.settings import Scope, setting
+from powercoord.settings import Scope, read_context, setting
 from powercoord.strict import Moment
 
 # ipmitool(1), "SECURITY": 20 bytes with IPMI 2.0, 16 with 1.5; and its user names.
@@ -152,22 +152,30 @@ def _interface(value: Any) -> Interface:
     return {"LAN": Interface.LAN, "LAN_2_0": Interface.LANPLUS}.get(value) or Interface(value)
 
 
-#: MAAS's power parameters: which of our settings each becomes, and how it is read.
-CONTEXT: Mapping[str, tuple[str, Callable[[Any], Any]]] = MappingProxyType(
+#: MAAS's power parameters, and which of ours each becomes.
+CONTEXT_NAMES: Mapping[str, str] = MappingProxyType(
     {
-        "power_address": ("address", str),
-        "power_user": ("username", str),
-        "power_pass": ("password", str),
-        "k_g": ("k_g", str),
-        "power_driver": ("interface", _interface),
-        "cipher_suite_id": ("cipher_suite", _suite),
-        "privilege_level": ("privilege_level", lambda value: PrivilegeLevel(str(value).upper())),
-        "power_hwaddress": ("bridge", lambda value: " ".join(str(value).split())),
-        "power_boot_type": ("boot_type", lambda value: BootType(str(value))),
+        "power_address": "address",
+        "power_user": "username",
+        "power_pass": "password",
+        "k_g": "k_g",
+        "power_driver": "interface",
+        "cipher_suite_id": "cipher_suite",
+        "privilege_level": "privilege_level",
+        "power_hwaddress": "bridge",
+        "power_boot_type": "boot_type",
     }
 )
 
-CONTEXT_NAMES: Mapping[str, str] = MappingProxyType({theirs: ours for theirs, (ours, _) in CONTEXT.items()})
+_READS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
+    {
+        "power_driver": _interface,
+        "cipher_suite_id": _suite,
+        "privilege_level": lambda value: PrivilegeLevel(str(value).upper()),
+        "power_hwaddress": lambda value: " ".join(str(value).split()),
+        "power_boot_type": lambda value: BootType(str(value)),
+    }
+)
 
 
 def from_context(context: Mapping[str, Any]) -> IpmitoolSettings:
@@ -176,15 +184,4 @@ def from_context(context: Mapping[str, Any]) -> IpmitoolSettings:
 
     :raises PowerSettingError: one is missing or makes no sense; secrets are not told.
     """
-    values: dict[str, Any] = {}
-    for key, (name, read) in CONTEXT.items():
-        value = context.get(key)
-        if value is None or value == "":
-            continue
-        try:
-            values[name] = read(value)
-        except (ValueError, TypeError, KeyError):
-            raise PowerSettingError(f"{key} is {value!r}, which makes no sense") from None
-    if "address" not in values:
-        raise PowerSettingError("power_address is missing; it names the BMC")
-    return IpmitoolSettings(**values)
+    return IpmitoolSettings(**read_context(context, CONTEXT_NAMES, {"power_address": "the BMC"}, _READS))

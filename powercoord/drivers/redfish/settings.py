@@ -20,7 +20,7 @@ from powercoord.drivers.web.trust_settings import (
     trust_of,
 )
 from powercoord.errors import PowerSettingError
-from powercoord.settings import Scope, setting
+from powercoord.settings import Scope, read_context, setting
 from powercoord.strict import Moment
 
 
@@ -87,7 +87,11 @@ CONTEXT_NAMES: Mapping[str, str] = MappingProxyType(
         "power_pin": "pin",
     }
 )
-_REQUIRED = ("power_address", "power_user", "power_pass")
+_NEEDED = {
+    "power_address": "the BMC",
+    "power_user": "the account",
+    "power_pass": "the account's password",
+}
 
 
 def from_context(context: Mapping[str, Any]) -> RedfishSettings:
@@ -96,10 +100,4 @@ def from_context(context: Mapping[str, Any]) -> RedfishSettings:
 
     :raises PowerSettingError: one is missing or makes no sense; secrets are not told.
     """
-    texts: dict[str, Any] = {
-        ours: str(context[theirs]) for theirs, ours in CONTEXT_NAMES.items() if context.get(theirs)
-    }
-    for name in _REQUIRED:
-        if CONTEXT_NAMES[name] not in texts:
-            raise PowerSettingError(f"{name} is missing")
-    return RedfishSettings(**texts)
+    return RedfishSettings(**read_context(context, CONTEXT_NAMES, _NEEDED))

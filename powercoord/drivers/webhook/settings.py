@@ -17,7 +17,7 @@ from attrs import Attribute, frozen
 from powercoord.drivers.web import Place
 from powercoord.drivers.web.trust_settings import ca_file_setting, legacy_tls_setting, pin_setting, trust_of
 from powercoord.errors import PowerSettingError
-from powercoord.settings import Scope, setting
+from powercoord.settings import Scope, read_context, setting
 from powercoord.strict import Moment
 
 _LINE = re.compile(r"[\x21-\x7e]*")
@@ -154,9 +154,15 @@ CONTEXT: Mapping[str, str] = MappingProxyType(
         "power_user": "username",
         "power_pass": "password",
         "power_token": "token",
+        "power_pin": "pin",
         "system_id": "node_id",
     }
 )
+_NEEDED = {
+    "power_on_uri": "what turns it on",
+    "power_off_uri": "what turns it off",
+    "power_query_uri": "what tells its state",
+}
 
 
 def from_context(context: Mapping[str, Any]) -> WebhookSettings:
@@ -165,12 +171,4 @@ def from_context(context: Mapping[str, Any]) -> WebhookSettings:
 
     :raises PowerSettingError: one is missing or makes no sense.
     """
-    values = {
-        ours: str(context[theirs])
-        for theirs, ours in CONTEXT.items()
-        if context.get(theirs) not in (None, "")
-    }
-    for name in ("power_on_uri", "power_off_uri", "power_query_uri"):
-        if name not in values:
-            raise PowerSettingError(f"{name} is missing; a webhook needs it")
-    return WebhookSettings(**values)  # type: ignore[arg-type]
+    return WebhookSettings(**read_context(context, CONTEXT, _NEEDED))

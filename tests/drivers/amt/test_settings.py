@@ -95,5 +95,7 @@ class SettingsTests(SynchronousTestCase):
         """
         made: Any = driver(None)
 
-        self.assertEqual({"power_address", "power_user", "power_pass", "port"}, set(context_names(made)))
+        self.assertEqual(
+            {"power_address", "power_user", "power_pass", "power_pin", "port"}, set(context_names(made))
+        )
         self.assertEqual(15.0, made.worst_case(AmtSettings(address="h"), None))
