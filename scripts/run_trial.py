@@ -59,7 +59,7 @@ def main() -> int:
     parser.add_argument("--result", type=Path, required=True, help="where to keep the counts, as JSON")
     parser.add_argument("--without", default="", help="leave out the tests below this name")
     parser.add_argument("--part", default="1/1", help="which part of the modules, as 1/2; default all")
-    parser.add_argument("--limit", type=float, default=900, help="seconds after which it hangs, and is ended")
+    parser.add_argument("--limit", type=float, default=1800, help="seconds after which it hangs, and is ended")
     parser.add_argument("names", nargs="+")
     options = parser.parse_args()
     result_file = options.result.resolve()
