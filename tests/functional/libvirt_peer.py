@@ -15,6 +15,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -53,13 +54,50 @@ NOBODY = 65_534
 # A guest's log goes straight to a file: else a daemon for logs would outlive us.
 _QEMU_CONF = 'stdio_handler = "file"\n'
 
-# Guests are nobody's children. Should the tests be killed, this sees its pipe close, and ends them.
-_WATCH = """
-cat > /dev/null
-for file in "$1"/run/libvirt/qemu/run/*.pid; do
-    [ ! -e "$file" ] || kill -9 "$(cat "$file")"
-done
-rm -rf "$1"
+# The parent of libvirtd and of every QEMU. Those are nobody's children, and libvirtd waits until one that has
+# ended is reaped: over a second in a container whose first process is slow at that. Starts libvirtd for each
+# line that it reads, and tells its pid. When the tests have ended, however that came, it ends what is left.
+_KEEPER = """
+import ctypes, glob, os, shutil, signal, sys
+
+PR_SET_CHILD_SUBREAPER = 36
+
+def reap(*_):
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass
+
+def end(pid):
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+folder, *libvirtd = sys.argv[1:]
+ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+signal.signal(signal.SIGCHLD, reap)
+output = [
+    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+    (os.POSIX_SPAWN_OPEN, 1, f"{folder}/log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),
+    (os.POSIX_SPAWN_DUP2, 1, 2),
+]
+pid = 0
+for _ in sys.stdin:
+    pid = os.posix_spawn(libvirtd[0], libvirtd, os.environ, file_actions=output)
+    print(pid, flush=True)
+if pid:
+    end(pid)
+for path in glob.glob(f"{folder}/run/libvirt/qemu/run/*.pid"):
+    end(int(open(path).read()))
+signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+try:
+    while True:
+        os.wait()
+except ChildProcessError:
+    pass
+shutil.rmtree(folder, ignore_errors=True)
 """
 
 
@@ -139,7 +177,7 @@ class Guest:
 
     def destroy(self) -> None:
         """
-        Pull its plug; takes 1 to 2 seconds.
+        Pull its plug: 0.3 s, for libvirt looks every 0.2 s whether it has ended.
         """
         self._host.virsh("destroy", self.uuid)
 
@@ -223,14 +261,16 @@ class LibvirtHost:
     A hypervisor: ``start`` it, ``define`` guests, ``close`` it.
 
     Guests outlive ``stop`` and ``kill``, as they do in life; ``close`` ends everything.
+
+    :ivar pid: its process, if it runs.
     """
 
     folder: Path = field(init=False)
     run: Path = field(init=False)
     guests: list[Guest] = field(factory=list, init=False)
-    _daemon: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    pid: int | None = field(default=None, init=False)
     _kept_open: subprocess.Popen[bytes] | None = field(default=None, init=False)
-    _watch: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    _keeper: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
     def socket(self) -> str:
@@ -253,32 +293,22 @@ class LibvirtHost:
         """
         return f"test+unix:///default?socket={self.socket}"
 
-    @property
-    def pid(self) -> int | None:
-        """
-        Its process, if it runs.
-        """
-        return None if self._daemon is None else self._daemon.pid
-
     def start(self) -> None:
         """
         Start libvirtd, for the first time or again, and wait for its socket: 0.3 s.
         """
-        if self._daemon is not None:
+        if self.pid is not None:
             raise LibvirtError("libvirtd runs already")
-        if not self.guests and not hasattr(self, "folder"):
+        if self._keeper is None:
             self._prepare()
         with suppress(FileNotFoundError):
             Path(self.socket).unlink()
-        with (self.folder / "log").open("ab") as log:
-            self._daemon = subprocess.Popen(
-                [*_as_nobody(), str(program("libvirtd")), "--timeout", "0"],
-                env=self._environment(),
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+        assert self._keeper is not None
+        assert self._keeper.stdin is not None
+        assert self._keeper.stdout is not None
+        self._keeper.stdin.write(b"start\n")
+        self._keeper.stdin.flush()
+        self.pid = int(self._keeper.stdout.readline())
         until(self._listens, f"libvirtd listens; its log: {self.log()[-2000:]}")
 
     def stop(self) -> None:
@@ -362,39 +392,43 @@ class LibvirtHost:
         """
         End libvirtd, every guest's process and what they left.
         """
-        for child in (self._kept_open, self._daemon):
-            if child is not None:
-                child.kill()
-                child.wait()
-        self._kept_open = self._daemon = None
-        if not hasattr(self, "folder"):
-            return
-        # Not by our names for them: guests can be renamed.
-        for path in (self.run / "libvirt" / "qemu" / "run").glob("*.pid"):
-            pid = int(path.read_text())
-            if not gone(pid):
-                os.kill(pid, signal.SIGKILL)
-                until(lambda pid=pid: gone(pid), f"{path.stem} ends")  # type: ignore[misc]
-        if self._watch is not None:
-            self._watch.communicate()
-            self._watch = None
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if self._kept_open is not None:
+            self._kept_open.kill()
+            self._kept_open.wait()
+            self._kept_open = None
+        if self._keeper is not None:
+            self._keeper.communicate()
+            self._keeper = None
+        self.pid = None
 
     def _prepare(self) -> None:
         # Short: the path of a UNIX socket has room for 107 characters.
         self.folder = Path(tempfile.mkdtemp(prefix="lv-"))
         self.folder.chmod(0o711)
-        self._watch = subprocess.Popen(
-            ["/bin/sh", "-c", _WATCH, "sh", str(self.folder)],
-            stdin=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
         self.run = _own(self.folder / "run")
         config = _own(self.folder / "config")
         _own(config / "libvirt")
         (config / "libvirt" / "qemu.conf").write_text(_QEMU_CONF)
         _own(self.folder / "data")
+        self._keeper = subprocess.Popen(
+            [
+                sys.executable,
+                "-I",
+                "-S",
+                "-c",
+                _KEEPER,
+                self.folder,
+                *_as_nobody(),
+                program("libvirtd"),
+                "--timeout",
+                "0",
+            ],
+            env=self._environment(),
+            cwd=self.folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
 
     def _describe(self, name: str, kind: Kind) -> Guest:
         uuid = str(uuid4())
@@ -418,7 +452,7 @@ class LibvirtHost:
         }
 
     def _listens(self) -> bool:
-        if self._daemon is not None and self._daemon.poll() is not None:
+        if self.pid is not None and gone(self.pid):
             raise LibvirtError(f"libvirtd ended: {self.log()[-2000:]}")
         try:
             self.virsh("uri")
@@ -434,15 +468,14 @@ class LibvirtHost:
         return True
 
     def _signal(self, number: int) -> None:
-        if self._daemon is None:
+        if self.pid is None:
             raise LibvirtError("libvirtd does not run")
-        self._daemon.send_signal(number)
+        os.kill(self.pid, number)
 
     def _end(self, number: int) -> None:
         self._signal(number)
-        assert self._daemon is not None
-        self._daemon.wait(20)
-        self._daemon = None
+        pid, self.pid = self.pid, None
+        until(lambda: pid is None or gone(pid), "libvirtd ends")
 
 
 def _as_nobody() -> Sequence[str]:

@@ -127,7 +127,7 @@ class GuestTests(VirshShellCase):
 
     async def test_reads_pass_an_end(self) -> None:
         """
-        While a guest is being ended, which takes more than a second, another is read and started.
+        While a guest is being ended another is read and started.
         """
         dying, other = self.host.define("dying"), self.host.define("other")
         dying.start()
