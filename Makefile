@@ -51,6 +51,7 @@ demo: $(VENV)/run.stamp ## power on a hundred simulated machines through a real 
 .PHONY: test checks quiet-checks
 test: venv peers ## everything that must hold before a change lands
 	@rm -rf $(RESULTS)
+	@mkdir -p $(RESULTS)
 	@echo "half of the tests with real peers first; all else runs beside them, and is told after them"
 	@make='$(MAKE) --no-print-directory --keep-going'; status=0; \
 	scripts/side_by_side "$$make functional-1" "$$make functional-2" "$$make quiet-checks" || status=$$?; \
@@ -88,16 +89,21 @@ unit: venv ## tests on a virtual clock, with branch coverage
 	$(BIN)/coverage report || status=1; \
 	exit $$status
 
-functional: functional-1 functional-2 ## tests with real sockets and peers
-
-functional-1: venv
-	@mkdir -p $(RESULTS)
-	@$(BIN)/python scripts/run_trial.py --result $(RESULTS)/functional-1.json --part 1/2 tests.functional
-
-functional-2: venv
+functional: venv ## tests with real sockets and peers
 	@mkdir -p $(RESULTS)
 	@status=0; \
-	$(BIN)/python scripts/run_trial.py --result $(RESULTS)/functional-2.json --part 2/2 tests.functional || status=1; \
+	$(BIN)/python scripts/run_trial.py --result $(RESULTS)/functional.json tests.functional || status=1; \
+	$(BIN)/python scripts/run_pytest.py --result $(RESULTS)/fixtures.json tests/functional || status=1; \
+	exit $$status
+
+# What `make test` does instead: two runs at once, and whichever is free takes the next module.
+functional-1: venv
+	@$(BIN)/python scripts/run_trial.py --result $(RESULTS)/functional-1.json --share $(RESULTS)/begun tests.functional
+
+functional-2: venv
+	@status=0; \
+	$(BIN)/python scripts/run_trial.py --result $(RESULTS)/functional-2.json --share $(RESULTS)/begun tests.functional \
+	    || status=1; \
 	$(BIN)/python scripts/run_pytest.py --result $(RESULTS)/fixtures.json tests/functional || status=1; \
 	exit $$status
 

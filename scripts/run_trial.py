@@ -41,14 +41,35 @@ def counts(result: TreeReporter) -> Counts:
     return Counts(result.successes, failed, tuple(skips))
 
 
-def share(found: list[Any], part: str) -> list[Any]:
+class Shared(TestSuite):
     """
-    The tests of one part of several, ``1/2`` being the first half; a module's tests stay together.
+    The tests of one module, which are run by the first of several runs that comes to them.
     """
-    number, _, parts = part.partition("/")
-    modules = sorted({type(case).__module__ for case in found})
-    mine = set(modules[int(number) - 1 :: int(parts)])
-    return [case for case in found if type(case).__module__ in mine]
+
+    def __init__(self, claim: Path, found: list[Any]) -> None:
+        super().__init__(found)
+        self._claim = claim
+
+    def run(self, result: Any, debug: bool = False) -> Any:
+        """
+        Run them, unless another run has begun to.
+        """
+        try:
+            self._claim.touch(exist_ok=False)
+        except FileExistsError:
+            return result
+        return super().run(result, debug)
+
+
+def shared(found: list[Any], folder: Path) -> TestSuite:
+    """
+    Tests that several runs share: a module's stay together, and whoever is free takes the next.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    modules: dict[str, list[Any]] = {}
+    for case in found:
+        modules.setdefault(type(case).__module__, []).append(case)
+    return TestSuite(Shared(folder / name, mine) for name, mine in sorted(modules.items()))
 
 
 def main() -> int:
@@ -58,7 +79,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--result", type=Path, required=True, help="where to keep the counts, as JSON")
     parser.add_argument("--without", default="", help="leave out the tests below this name")
-    parser.add_argument("--part", default="1/1", help="which part of the modules, as 1/2; default all")
+    parser.add_argument("--share", type=Path, help="leave out what other runs with this folder have begun")
     parser.add_argument("--limit", type=float, default=1800, help="seconds after which it hangs, and is ended")
     parser.add_argument("names", nargs="+")
     options = parser.parse_args()
@@ -70,9 +91,8 @@ def main() -> int:
     found = TestLoader().loadByNames(options.names, recurse=True)
     without = options.without
     wanted = [case for case in cases(found) if not without or not case.id().startswith(without)]
-    ended = counts(
-        cast("TreeReporter", TrialRunner(TreeReporter).run(TestSuite(share(wanted, options.part))))
-    )
+    suite = TestSuite(wanted) if options.share is None else shared(wanted, options.share.resolve())
+    ended = counts(cast("TreeReporter", TrialRunner(TreeReporter).run(suite)))
     ended.write(result_file)
     if ended.empty:
         print(f"no tests below {' '.join(options.names)}", file=sys.stderr)
