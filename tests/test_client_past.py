@@ -21,6 +21,7 @@ from tests.amp_world import AmpWorld, connect
 from tests.fake_lifecycle import FakeLifecycle
 from tests.registry.world import World
 from tests.test_api_past import WANTED, Around
+from tests.unmeasured import unmeasured
 
 ON = Done(How.COMMANDED, PowerState.ON)
 
@@ -286,6 +287,7 @@ class HistoryTests(PastCase):
 class ReconcileTests(PastCase):
     count = 700
 
+    @unmeasured
     def test_many(self) -> None:
         """
         Any number of nodes is brought to what is wanted, with one answer each, and ends are heard.

@@ -29,6 +29,7 @@ from powercoord.interfaces import Capabilities
 from powercoord.model import Command, Limit, Timing
 from powercoord.parking import ParkingRules
 from tests.paper_driver import PaperDriver, PaperSettings
+from tests.unmeasured import unmeasured
 
 FILES = {
     "good": SecretFile("s3cret\n"),
@@ -362,6 +363,7 @@ class NodesTests(SynchronousTestCase):
 
         self.assertNotIn("s3cret", text)
 
+    @unmeasured
     def test_ten_thousand(self) -> None:
         """
         Ten thousand nodes, each with a table of its own, are read within seconds.

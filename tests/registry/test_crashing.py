@@ -23,6 +23,7 @@ from tests.hypothesis_notes import HypothesisNotes, run_state_machine
 from tests.registry.rack import glide, most_starting, unbalanced
 from tests.registry.site import ADDRESSES, FLEET, Site
 from tests.registry.world import PXE as BOOT
+from tests.unmeasured import unmeasured
 
 NODES = st.sampled_from(sorted(ADDRESSES))
 VERBS = st.sampled_from([*Verb, Verb.ON, Verb.OFF, Verb.CYCLE])
@@ -223,6 +224,7 @@ class CrashTests(HypothesisNotes, SynchronousTestCase):
     The registry, killed.
     """
 
+    @unmeasured
     def test_any_moment(self) -> None:
         """
         Whenever it is killed, what was accepted is answered once, nothing runs twice, the last wish holds.

@@ -28,6 +28,7 @@ from powercoord.registry.lattice import (
     follows,
     goal,
 )
+from tests.unmeasured import unmeasured
 
 DEVICES = {"pxe": Boot(BootDevice.PXE), "disk": Boot(BootDevice.DISK), "pxe!": Boot(BootDevice.PXE, True)}
 
@@ -430,6 +431,7 @@ class EveryLaneTests(SynchronousTestCase):
         )
         self.assertEqual(342, len(lenient.found))
 
+    @unmeasured
     def test_every_kind(self) -> None:
         """
         With boot devices for everything, both patient policies and cancels at any moment, lanes stay short.

@@ -34,6 +34,7 @@ from tests.registry.rack import (
     unbalanced,
     wants,
 )
+from tests.unmeasured import unmeasured
 
 T = TypeVar("T")
 NODES = st.sampled_from(sorted(PLACES))
@@ -388,6 +389,7 @@ class RegistryTests(HypothesisNotes, SynchronousTestCase):
     The registry under anything.
     """
 
+    @unmeasured
     def test_anything(self) -> None:
         """
         Whatever happens in whatever order, one change at a time, every answer once, and nothing left behind.

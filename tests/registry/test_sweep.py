@@ -23,6 +23,7 @@ from powercoord.parking import ParkingRules
 from powercoord.registry import Sweeping
 from powercoord.testing.driver import FakeDriver, FakeSettings, Fault
 from tests.registry.world import World, quick
+from tests.unmeasured import unmeasured
 
 FIVE_MINUTES = Sweeping(interval=300.0)
 
@@ -200,6 +201,7 @@ class OrderTests(SweepCase):
 
 
 class EvenTests(SweepCase):
+    @unmeasured
     def test_ten_thousand(self) -> None:
         """
         At a start, in quiet times, after an hour's pause and after all addresses changed: never a burst.
@@ -243,6 +245,7 @@ class EvenTests(SweepCase):
             settings = FakeSettings(address=f"new-{name}", outlet=name)
             world.roster.nodes[name] = evolve(node, target=world.driver.target(settings))
 
+    @unmeasured
     def test_many_changes(self) -> None:
         """
         A thousand nodes that change at once are not a thousand reads at once a little later.

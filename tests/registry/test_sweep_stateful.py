@@ -19,6 +19,7 @@ from powercoord.registry.sweep_crowd import CROWD
 from powercoord.testing.driver import FakeDriver, FakeSettings, Fault
 from tests.hypothesis_notes import HypothesisNotes, run_state_machine
 from tests.registry.world import World, quick
+from tests.unmeasured import unmeasured
 
 NODES = st.sampled_from([f"n{number}" for number in range(1, 7)])
 FAULTS = [Fault.LOST_REQUEST, Fault.BUSY, Fault.WRONG_PASSWORD, Fault.DEAF, Fault.BROKEN]
@@ -206,6 +207,7 @@ class SweepMachine(RuleBasedStateMachine):
 
 
 class SweepProperties(HypothesisNotes, SynchronousTestCase):
+    @unmeasured
     def test_any_history(self) -> None:
         """
         Every node is read within twice the interval, unless it is busy, resting or failing.

@@ -17,6 +17,7 @@ from powercoord.model import Failed, Limit, Node, Outcome, Phase, Request, Unkno
 from powercoord.testing.driver import FakeSettings, Fault
 from tests.registry.rack import START, glide, most_starting, unbalanced
 from tests.registry.world import World, quick
+from tests.unmeasured import unmeasured
 
 COUNT, HOT = 3000, 400
 RACKS, FEEDS, ROWS = 50, 3, 7
@@ -90,6 +91,7 @@ class ThousandsTests(SynchronousTestCase):
     def answered(self, outcome: Outcome, request_id: str) -> None:
         self.outcomes[request_id] = outcome
 
+    @unmeasured
     def test_a_day(self) -> None:
         """
         No limit is exceeded, every off begins in time, nobody starves, and each request has one answer.
