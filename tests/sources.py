@@ -64,20 +64,32 @@ class Source:
         """
         return self.name.partition(".")[2].partition(".")[0]
 
-    def imports(self) -> Iterator[Import]:
+    def imports(self) -> tuple[Import, ...]:
         """
         List what this module imports, inside functions too.
         """
-        package = self.name if self.path.name == "__init__.py" else self.name.rpartition(".")[0]
-        for node, at_module_level in _statements(self.tree, True):
-            for target in _targets(node, package):
-                yield Import(target, node.lineno, at_module_level)
+        return _imports(self)
 
-    def functions(self) -> Iterator[FunctionNode]:
+    def functions(self) -> tuple[FunctionNode, ...]:
         """
         List the functions and methods, nested ones too.
         """
-        return (node for node in ast.walk(self.tree) if isinstance(node, FunctionNode))
+        return _functions(self)
+
+
+@cache
+def _imports(source: Source) -> tuple[Import, ...]:
+    package = source.name if source.path.name == "__init__.py" else source.name.rpartition(".")[0]
+    return tuple(
+        Import(target, node.lineno, at_module_level)
+        for node, at_module_level in _statements(source.tree, True)
+        for target in _targets(node, package)
+    )
+
+
+@cache
+def _functions(source: Source) -> tuple[FunctionNode, ...]:
+    return tuple(node for node in ast.walk(source.tree) if isinstance(node, FunctionNode))
 
 
 @cache

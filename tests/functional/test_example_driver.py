@@ -52,6 +52,7 @@ graceful_shutdown_timeout = 0
 [timing]
 minimum_off = "100ms"
 settle = 0
+poll = "100ms"
 
 [drivers.strip]
 password = {{ file = "password" }}
