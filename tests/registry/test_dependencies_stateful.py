@@ -21,7 +21,6 @@ from tests.registry.chassis import Chassis
 from tests.registry.rack import glide, unbalanced
 from tests.registry.site import ADDRESSES, Site
 from tests.registry.world import quick
-from tests.unmeasured import unmeasured
 
 NAMES = tuple(f"n{number}" for number in range(7))
 SETTLE = 1.5
@@ -253,14 +252,12 @@ class KilledFamily(RuleBasedStateMachine):
 
 
 class FamilyTests(HypothesisNotes, SynchronousTestCase):
-    @unmeasured
     def test_any_history(self) -> None:
         """
         No history makes a node start without what it requires, cuts a running one off, or never ends.
         """
         run_state_machine(Family, settings(settings(), max_examples=MOST, stateful_step_count=30))
 
-    @unmeasured
     def test_any_kill(self) -> None:
         """
         Whenever it is killed, no node comes on without what it requires, and every on and off ends.
