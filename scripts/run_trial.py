@@ -80,7 +80,7 @@ def main() -> int:
     parser.add_argument("--result", type=Path, required=True, help="where to keep the counts, as JSON")
     parser.add_argument("--without", default="", help="leave out the tests below this name")
     parser.add_argument("--share", type=Path, help="leave out what other runs with this folder have begun")
-    parser.add_argument("--limit", type=float, default=1800, help="seconds after which it hangs, and is ended")
+    parser.add_argument("--limit", type=float, default=1800, help="seconds after which it hangs, and ends")
     parser.add_argument("names", nargs="+")
     options = parser.parse_args()
     result_file = options.result.resolve()
