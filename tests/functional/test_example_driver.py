@@ -161,7 +161,7 @@ class ExampleCase(SynchronousTestCase):
             return probe.connect_ex(address) == 0
 
     def wait_for(self, condition: Any, name: str) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not condition():
             if time.monotonic() > deadline:
                 self.fail(self.said_in(name).read_text()[-2000:])
