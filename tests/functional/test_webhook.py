@@ -11,11 +11,12 @@ from twisted.internet import reactor as global_reactor
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
+from powercoord.certificates import ICertified
 from powercoord.drivers.webhook import WebhookDriver, WebhookSettings, driver
-from powercoord.errors import PowerActionError, PowerError
-from powercoord.model import PowerState
+from powercoord.errors import PowerActionError, PowerAuthError, PowerError, PowerSettingError
+from powercoord.model import PowerState, Target
 from powercoord.strict import Moment
-from tests.functional.web_server import served
+from tests.functional.web_server import Identity, Peer, identity, served
 from tests.ipmi_world import FakeOperation
 
 reactor: Any = global_reactor
@@ -74,3 +75,62 @@ class AnswerTests(TestCase):
         self.assertLess(reactor.seconds() - before, 2.2)
         self.assertFalse(clock.active())
         self.assertLess(turns[0], 1.0)
+
+
+class CertificateTests(TestCase):
+    """
+    Whose certificate is to be pinned.
+    """
+
+    timeout = 30
+
+    def setUp(self) -> None:
+        self.driver: WebhookDriver = driver(reactor)
+        self.addCleanup(lambda: Deferred.fromCoroutine(self.driver.close()))
+
+    def server(self, shows: Identity | None) -> Peer:
+        peer = served(lambda _: b"status: running", shows.options() if shows else None)
+        self.addCleanup(lambda: Deferred.fromCoroutine(peer.close()))
+        return peer
+
+    def target(self, query: str, switch: str, **more: Any) -> Target:
+        uris = {"power_on_uri": switch + "/on", "power_off_uri": switch + "/off", "power_query_uri": query}
+        return self.driver.target(WebhookSettings(**{**uris, "password": "secret", **more}))
+
+    async def test_pinned(self) -> None:
+        """
+        What is shown, and nothing is said for it, is the pin with which the server is believed.
+        """
+        shows = identity()
+        peer = self.server(shows)
+        uri = f"https://127.0.0.1:{peer.number}"
+        target = self.target(uri, uri)
+
+        seen = await ICertified(self.driver).certificate(target)
+
+        self.assertEqual((shows.pin, uri, 1), (seen.fingerprint, seen.place, peer.connections))
+        operation = FakeOperation(reactor.seconds() + 10)
+        pinned = self.target(uri, uri, pin=seen.fingerprint)
+        self.assertIs(PowerState.ON, await self.driver.read(pinned, operation))
+        with self.assertRaises(PowerAuthError):
+            await self.driver.read(target, operation)
+
+    async def test_several_servers(self) -> None:
+        """
+        Servers with one certificate have one pin; with different ones, or without any, they have none.
+        """
+        shows = identity()
+        plain, *others = [
+            f"{scheme}://127.0.0.1:{self.server(each).number}"
+            for scheme, each in (("http", None), ("https", shows), ("https", shows), ("https", identity()))
+        ]
+
+        for query, switch in ((others[0], others[1]), (plain, others[0])):
+            seen = await self.driver.certificate(self.target(query, switch))
+            self.assertEqual(shows.pin, seen.fingerprint)
+        for query, switch, words in (
+            (others[0], others[2], "different certificates"),
+            (plain, plain, "without TLS"),
+        ):
+            with self.assertRaisesRegex(PowerSettingError, words):
+                await self.driver.certificate(self.target(query, switch))

@@ -15,14 +15,16 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IStreamClientEndpoint
 from zope.interface import implementer
 
+from powercoord.certificates import ICertified, ShownCertificate
 from powercoord.drivers.children import Children
 from powercoord.drivers.children.places import Rank
 from powercoord.drivers.web import Answer, Ask, Bounds, Exchange, Place, Trust, sockets
+from powercoord.drivers.web.look import look
 from powercoord.drivers.web.trust_settings import trust_of
 from powercoord.drivers.webhook.patterns import by_child, found_by, found_here, is_cheap
 from powercoord.drivers.webhook.settings import CONTEXT, Address, WebhookSettings, from_context
 from powercoord.drivers.webhook.verdict import error_of, state_of
-from powercoord.errors import PowerActionError, PowerConnError, PowerUnsupportedError
+from powercoord.errors import PowerActionError, PowerConnError, PowerSettingError, PowerUnsupportedError
 from powercoord.interfaces import Capabilities, IOperation, IPowerDriver
 from powercoord.model import Boot, Command, PowerState, Target
 
@@ -35,7 +37,7 @@ _URIS: Mapping[Command, str] = {
 _BODY = 65536
 
 
-@implementer(IPowerDriver)
+@implementer(IPowerDriver, ICertified)
 @define(eq=False)
 class WebhookDriver:
     """
@@ -112,6 +114,26 @@ class WebhookDriver:
         See `IPowerDriver`.
         """
         raise PowerUnsupportedError("a webhook sets no boot device")
+
+    async def certificate(self, target: Target) -> ShownCertificate:
+        """
+        See `ICertified`. The URIs may lead to several servers, and there is one pin for all of them.
+
+        :raises PowerSettingError: also if these servers show different certificates.
+        """
+        settings = _settings(target)
+        trust = trust_of(settings)
+        first, *others = [
+            await look(self._reactor, self._endpoint, place, trust, settings.timeout)
+            for place in _with_certificates(settings)
+        ]
+        for other in others:
+            if other.fingerprint != first.fingerprint:
+                raise PowerSettingError(
+                    f"{first.place} and {other.place} show different certificates, and a node has one pin;"
+                    " right would be URIs of one server, or a ca_file that signed both"
+                )
+        return first
 
     async def close(self) -> None:
         """
@@ -196,6 +218,15 @@ def body(settings: WebhookSettings, command: Command) -> bytes:
     What is to be done, for servers that have one address for all.
     """
     return json.dumps({"command": command.value, "node": settings.node_id}).encode()
+
+
+def _with_certificates(settings: WebhookSettings) -> Sequence[Place]:
+    """
+    The servers that are spoken to with TLS, each once; the one of the status if there are none.
+    """
+    uris = [settings.power_query_uri, *(getattr(settings, name) for name in _URIS.values())]
+    places = dict.fromkeys(Address.parse(uri).place for uri in uris if uri)
+    return [place for place in places if place.secure] or list(places)[:1]
 
 
 def _what(uri: str) -> str:
