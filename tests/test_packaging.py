@@ -5,16 +5,18 @@ What is shipped beside the code: metadata, news, the unit file and the sample co
 
 import ast
 import re
+import sys
 import tomllib
 from configparser import ConfigParser
-from typing import Any
+from importlib.metadata import packages_distributions
+from typing import Any, ClassVar
 
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from powercoord.config import SecretFile, Surroundings, parse
 from powercoord.installed import find_drivers
-from tests.sources import ROOT, Source
+from tests.sources import ROOT, Source, sources
 
 SAMPLE = ROOT / "contrib/powercoord.toml"
 
@@ -87,6 +89,57 @@ class MetadataTests(SynchronousTestCase):
 
         self.assertTrue(targets)
         self.assertEqual([], missing)
+
+
+class DependencyTests(SynchronousTestCase):
+    """
+    What is installed with us, and with our tests.
+    """
+
+    #: Twisted's extra `tls` is there for them.
+    BROUGHT_BY_TWISTED: ClassVar[set[str]] = {"OpenSSL", "service_identity"}
+
+    def requirements(self, text: str) -> list[str]:
+        lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+        return [re.split(r"[\[<>=!~; ]", line, maxsplit=1)[0].lower() for line in lines]
+
+    def imported(self, folder: str) -> set[str]:
+        names = {found.target.split(".")[0] for each in sources(folder) for found in each.imports()}
+        return names - set(sys.stdlib_module_names) - {"powercoord"}
+
+    def test_used(self) -> None:
+        """
+        What is required is imported, and what is imported is required, not brought by something else.
+        """
+        required = set(map(normalised, self.requirements(setup_cfg()["options"]["install_requires"])))
+        brought = packages_distributions()
+        # Several distributions may share a name space, such as zope.
+        by = {
+            module: set(map(normalised, brought[module]))
+            for module in self.imported("powercoord") - self.BROUGHT_BY_TWISTED
+        }
+
+        self.assertEqual([], sorted(module for module, names in by.items() if not names & required))
+        self.assertEqual([], sorted(required.difference(*by.values())))
+
+    def test_once(self) -> None:
+        """
+        Nothing is required twice, and everything has at least a lower bound.
+        """
+        parser = setup_cfg()
+        extras = parser["options.extras_require"]
+        for name, text in [("", parser["options"]["install_requires"]), *extras.items()]:
+            found = self.requirements(text)
+            self.assertEqual(sorted(set(found)), sorted(found), name)
+            bounds = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+            self.assertEqual([], [line for line in bounds if ">=" not in line], name)
+
+
+def normalised(name: str) -> str:
+    """
+    A distribution's name, as all ways to write it are compared.
+    """
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 class NewsTests(SynchronousTestCase):
