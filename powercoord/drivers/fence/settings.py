@@ -102,7 +102,7 @@ class FenceAgentSettings:
     )
     timeout: Moment = setting(
         "Timeout",
-        default=Moment(30.0),
+        default=Moment(25.0),
         description="How long one run of the agent may take; then it is ended.",
     )
     folder: str = setting(
