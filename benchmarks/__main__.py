@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.child import hot_spots
 from benchmarks.table import machine
 
-NAMES = ("registry", "journal", "amp", "off", "memory", "ipmi", "inrush", "hypervisors")
+NAMES = ("registry", "journal", "amp", "off", "memory", "ipmi", "inrush", "hypervisors", "redfish", "amt")
 
 
 def arguments(words: Sequence[str] | None = None) -> Namespace:

@@ -56,6 +56,8 @@ class BenchmarkTests(SynchronousTestCase):
         "inrush": ["20 nodes in 5 racks"],
         "ipmi": ["Status of 8 BMCs of `ipmi_sim`", "Status of 8 BMCs of `powercoord.sim`"],
         "hypervisors": ["State of 4 guests of one `libvirtd`"],
+        "redfish": ["One machine behind Redfish, step by step"],
+        "amt": ["One machine behind Intel AMT, step by step"],
     }
 
     def assertPrintsTables(self, name: str) -> dict[str, list[list[str]]]:
@@ -139,6 +141,36 @@ class BenchmarkTests(SynchronousTestCase):
 
         self.assertGreaterEqual(len(rows), 5)
         self.assertEqual({"4 of 4"}, {row[4] for row in rows})
+
+    def counts(self, name: str) -> dict[str, tuple[str, str]]:
+        """
+        Connections and requests by what was done, and by whom.
+        """
+        (rows,) = self.assertPrintsTables(name).values()
+        return {row[0]: (row[1], row[2]) for row in rows}
+
+    def test_redfish(self) -> None:
+        """
+        The benchmark of Redfish runs: we keep one connection, and the model of MAAS has one per request.
+        """
+        found = self.counts("redfish")
+
+        self.assertEqual(24, len(found))
+        self.assertEqual(("1", "0"), (found["`query`, powercoord"][0], found["`on`, powercoord"][0]))
+        self.assertEqual(("2", "2"), found["`query`, model of MAAS's requests"])
+        connections, requests = found["`on`, model of MAAS's requests"]
+        self.assertEqual(connections, requests)
+        self.assertGreaterEqual(int(requests), 11)
+
+    def test_amt(self) -> None:
+        """
+        The benchmark of AMT runs: nothing is challenged again where a connection and a nonce are kept.
+        """
+        found = self.counts("amt")
+
+        self.assertEqual(12, len(found))
+        self.assertEqual("0", found["`on`, powercoord"][0])
+        self.assertEqual(*found["`on`, PyPI's amt"])
 
     def test_each_is_tested(self) -> None:
         """
