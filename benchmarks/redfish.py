@@ -13,7 +13,6 @@ from benchmarks.web import Contender, compare
 
 CONTENDERS = (
     Contender("powercoord", "web_ours", {}),
-    Contender("powercoord, with events", "web_ours", {"events": True}),
     Contender("model of MAAS's requests", "web_peers", {"kind": "plain"}),
     Contender("sushy", "web_peers", {"kind": "sushy"}),
 )

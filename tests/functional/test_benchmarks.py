@@ -155,7 +155,7 @@ class BenchmarkTests(SynchronousTestCase):
         """
         found = self.counts("redfish")
 
-        self.assertEqual(24, len(found))
+        self.assertEqual(18, len(found))
         self.assertEqual(("1", "0"), (found["`query`, powercoord"][0], found["`on`, powercoord"][0]))
         self.assertEqual(("2", "2"), found["`query`, model of MAAS's requests"])
         connections, requests = found["`on`, model of MAAS's requests"]
