@@ -67,8 +67,8 @@ class Plain:
     The sequence of requests that MAAS's driver performs, as a model of it: a connection for each.
 
     It looks before it acts, and finds the system first each time. An on sets the boot device, and begins with
-    an off if the machine is on; an off sets it, too. The certificate is not looked at; user and password go with
-    each request.
+    an off if the machine is on; an off sets it, too. The certificate is not looked at. User and password go
+    with each request.
     """
 
     url: str
