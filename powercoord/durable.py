@@ -14,7 +14,7 @@ from attrs import field, frozen
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
-from powercoord.entries import Entry
+from powercoord.entries import Entry, Parked
 from powercoord.holds import Hold
 from powercoord.model import Boot, Disposition, Outcome, Phase, PowerState, Request, Verb, Wanted
 
@@ -115,6 +115,10 @@ class Recovered:
     :param answered: the requests answered last, oldest first, for whoever
         sends one of them again.
     :param holds: the holds on each node, the one that was said first in front.
+    :param refused: what was written last about each endpoint that refused our
+        password and is parked for that.
+    :param key: what makes marks of settings (see `powercoord.marks`); the same
+        at each start, empty if it could not be kept.
     :param newest: the number of the newest entry, 0 without any.
     :param notes: what an operator should know of how it was found (a journal
         that was set aside, for one), a line each.
@@ -126,6 +130,8 @@ class Recovered:
     seen: Mapping[str, Seen] = field(factory=dict)
     answered: Sequence[Record] = ()
     holds: Mapping[str, tuple[Hold, ...]] = field(factory=dict)
+    refused: Sequence[Parked] = ()
+    key: bytes = field(default=b"", repr=False, eq=False)
     newest: int = 0
     notes: Sequence[str] = ()
 

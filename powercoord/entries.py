@@ -158,7 +158,9 @@ class Parked:
     """
     An endpoint is left alone from now on; ``node`` is the one that has shown why.
 
-    ``next_try`` is when it is tried again at first.
+    ``next_try`` is when it is tried again at first.  ``since`` is there if it
+    refused our password once more, and says when it was parked; ``mark`` tells
+    the settings that it refused from others (see `powercoord.marks`).
     """
 
     at: datetime
@@ -167,6 +169,8 @@ class Parked:
     cause: Cause
     text: str
     next_try: datetime
+    since: datetime | None = None
+    mark: str = ""
 
 
 @frozen

@@ -259,7 +259,8 @@ def _seen_or_said(entry: Observed | Drifted | Resolved | Held | Released) -> For
 def _parking(entry: Parked | Unparked) -> Form:
     form: Form = {"node": entry.node, "endpoint": entry.endpoint, "text": entry.text}
     if isinstance(entry, Parked):
-        return form | {"cause": entry.cause.value, "next_try": entry.next_try.isoformat()}
+        form |= {"cause": entry.cause.value, "next_try": entry.next_try.isoformat()}
+        return form | _known(since=entry.since and entry.since.isoformat(), mark=entry.mark or None)
     return form | _known(by=entry.by or None)
 
 
@@ -296,8 +297,17 @@ def _parking_from(kind: str, at: datetime, node: str, form: Form) -> Entry:
     endpoint, text = form["endpoint"], form["text"]
     if kind == "unparked":
         return Unparked(at, node, endpoint, text, form.get("by", ""))
-    next_try = datetime.fromisoformat(form["next_try"])
-    return Parked(at, node, endpoint, Cause(form["cause"]), text, next_try)
+    next_try, since = datetime.fromisoformat(form["next_try"]), form.get("since")
+    return Parked(
+        at,
+        node,
+        endpoint,
+        Cause(form["cause"]),
+        text,
+        next_try,
+        None if since is None else datetime.fromisoformat(since),
+        form.get("mark", ""),
+    )
 
 
 def _of_action(kind: str, at: datetime, node: str, form: dict[str, Any]) -> Entry:

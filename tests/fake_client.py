@@ -191,6 +191,7 @@ class FakeClient:
             drifted=entry.name in self.drifted,
             holds=self.holds.get(entry.name, ()),
             parked=self.parked.get(entry.name),
+            requires=entry.requires,
         )
 
     def query(

@@ -97,6 +97,7 @@ class FleetDesk:
     def _entry(self, name: str) -> bytes:
         node = self._registry.roster.find(name)
         form: dict[str, Any] = {"name": node.name, "driver": node.target.driver, "groups": list(node.groups)}
+        form |= {"requires": list(node.requires)} if node.requires else {}
         return dump(form if node.configured else form | {"configured": False})
 
     def _action(self, name: str) -> bytes:

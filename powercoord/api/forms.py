@@ -107,6 +107,7 @@ def node_form(view: NodeView) -> Form:
     """
     node, seen = view.node, view.observed
     form: Form = {"name": node.name, "driver": node.target.driver, "groups": list(node.groups)}
+    form |= {"requires": list(node.requires)} if node.requires else {}
     form |= {"state": seen.state.value} | ({"text": seen.text[:MAX_TEXT]} if seen.text else {})
     if view.age is not None:
         form["age"] = round(view.age, 3)

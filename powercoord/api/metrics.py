@@ -231,7 +231,7 @@ class Metrics:
                 self._ended(entry)
             elif isinstance(entry, Drifted):
                 self._drifts.labels(entry.wanted.value).inc()
-            elif isinstance(entry, Parked):
+            elif isinstance(entry, Parked) and entry.since is None:
                 self._parkings.labels(entry.cause.value).inc()
 
     def text(self) -> bytes:

@@ -37,11 +37,13 @@ async def list_nodes(nodes: Wanted | None, world: World) -> int:
 
 
 def _table(chosen: Sequence[RosterEntry], world: World) -> None:
-    alike: dict[tuple[str, tuple[str, ...], bool], list[str]] = {}
+    alike: dict[tuple[str, tuple[str, ...], bool, tuple[str, ...]], list[str]] = {}
     for entry in chosen:
-        alike.setdefault((entry.driver, entry.groups, entry.configured), []).append(entry.name)
+        kind = (entry.driver, entry.groups, entry.configured, entry.requires)
+        alike.setdefault(kind, []).append(entry.name)
+    dependent = any(entry.requires for entry in chosen)
     world.screen.table(
-        ("NODES", "COUNT", "DRIVER", "GROUPS", "FROM"),
+        ("NODES", "COUNT", "DRIVER", "GROUPS", "FROM", *(("REQUIRES",) if dependent else ())),
         [
             (
                 fold(names),
@@ -49,8 +51,9 @@ def _table(chosen: Sequence[RosterEntry], world: World) -> None:
                 driver,
                 ",".join(groups),
                 "configuration" if configured else "a caller",
+                *((fold(requires),) if dependent else ()),
             )
-            for (driver, groups, configured), names in alike.items()
+            for (driver, groups, configured, requires), names in alike.items()
         ],
     )
 
@@ -61,6 +64,7 @@ def _form(entry: RosterEntry) -> dict[str, Any]:
         "driver": entry.driver,
         "groups": list(entry.groups),
         "configured": entry.configured,
+        "requires": list(entry.requires),
     }
 
 

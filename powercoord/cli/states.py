@@ -6,6 +6,7 @@ Show the power of nodes: as the registry knows it, or as their BMCs say now.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 from attrs import evolve, frozen
@@ -23,6 +24,7 @@ from powercoord.folding import fold
 from powercoord.model import PowerState
 
 _STYLES = {PowerState.ON: "green", PowerState.OFF: "", PowerState.ERROR: "red"}
+_MOST_TOLD = 5
 _KNOWN = (PowerState.ON, PowerState.OFF)
 
 
@@ -60,6 +62,8 @@ async def show_status(nodes: Wanted | None, world: World) -> int:
     tell_holds(found, world.screen)
     if parked := [status for status in found if status.parked is not None]:
         world.screen.line(_parked(parked), "bold yellow")
+    if dependent := [status for status in found if status.requires]:
+        world.screen.line(_required(dependent))
     if not found:
         world.screen.line("There are no nodes.")
     else:
@@ -88,6 +92,20 @@ def _parked(parked: Sequence[NodeStatus]) -> str:
         )
     has = "is" if len(parked) == 1 else "are"
     return f"{count_of(len(parked), 'node')} {has} parked: {'; '.join(told)}"
+
+
+def _required(dependent: Sequence[NodeStatus]) -> str:
+    """
+    Which nodes start only when which others are on; of many, the first few.
+    """
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for status in dependent:
+        alike.setdefault(status.requires, []).append(status.name)
+    told = [f"{fold(names)} on {fold(requires)}" for requires, names in islice(alike.items(), _MOST_TOLD)]
+    more = len(alike) - len(told)
+    rest = f"; and {more} more (powercoord nodes)" if more else ""
+    depends = "depends" if len(dependent) == 1 else "depend"
+    return f"{count_of(len(dependent), 'node')} {depends} on others: {'; '.join(told)}{rest}"
 
 
 async def read_states(nodes: Wanted, world: World) -> int:
@@ -193,6 +211,7 @@ def _status_form(status: NodeStatus) -> dict[str, Any]:
     form |= {"text": status.text} if status.text else {}
     form["wanted"] = None if status.wanted is None else wanted_form(status.wanted)
     form["drifted"] = status.drifted
+    form["requires"] = list(status.requires)
     form["holds"] = [hold_form(hold) for hold in status.holds]
     form["parked"] = None if status.parked is None else parking_form(status.parked)
     form["in_play"] = None if status.in_play is None else action_form(status.in_play)

@@ -69,9 +69,13 @@ def happened(entry: Entry) -> str:  # noqa: C901, PLR0911 - one for each kind of
                 f"hold of {holder} released by {by}" if by else f"hold of {holder} is over: its time has come"
             )
         case Parked() | Unparked():
-            still = "" if isinstance(entry, Parked) else " not"
-            more = "" if isinstance(entry, Parked) else " any more"
-            return f"{entry.endpoint} is{still} parked{more}: {entry.text}"
+            return f"{entry.endpoint} is {_parked(entry)}: {entry.text}"
+
+
+def _parked(entry: Parked | Unparked) -> str:
+    if isinstance(entry, Unparked):
+        return "not parked any more"
+    return "parked" if entry.since is None else "still parked"
 
 
 ONLY = {None: "", Goal.ON: ", only what turns it on", Goal.OFF: ", only what turns it off"}

@@ -114,6 +114,7 @@ def status_from(form: Form) -> NodeStatus:
         holds=tuple(hold_from(hold) for hold in form.get("holds", ())),
         more_holds=form.get("more_holds", 0),
         parked=None if parked is None else parking_from(parked),
+        requires=tuple(form.get("requires", ())),
     )
 
 
@@ -121,5 +122,10 @@ def entry_from(form: Form) -> RosterEntry:
     """
     A node of the roster in a form.
     """
-    groups, configured = tuple(form["groups"]), form.get("configured", True)
-    return RosterEntry(name=form["name"], driver=form["driver"], groups=groups, configured=configured)
+    return RosterEntry(
+        name=form["name"],
+        driver=form["driver"],
+        groups=tuple(form["groups"]),
+        configured=form.get("configured", True),
+        requires=tuple(form.get("requires", ())),
+    )

@@ -81,6 +81,7 @@ class NodeStatus:
     :param drifted: whether it is at rest with other power than is wanted.
     :param holds: who forbids changes of it, and ``more_holds`` more.
     :param parked: why its endpoint is left alone just now, if it is.
+    :param requires: what must be on before it may start.
     """
 
     name: str
@@ -96,6 +97,7 @@ class NodeStatus:
     holds: tuple[Hold, ...] = ()
     more_holds: int = 0
     parked: Parking | None = None
+    requires: tuple[str, ...] = ()
 
 
 @frozen
@@ -115,13 +117,14 @@ class Desired:
 @frozen(kw_only=True)
 class RosterEntry:
     """
-    A node as the roster knows it.
+    A node as the roster knows it, and what must be on before it may start.
     """
 
     name: str
     driver: str
     groups: tuple[str, ...] = ()
     configured: bool = True
+    requires: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)

@@ -35,6 +35,7 @@ DELETE FROM entry;
 DELETE FROM request;
 DELETE FROM action;
 DELETE FROM hold;
+DELETE FROM refused;
 UPDATE node SET wanted = NULL, wanted_action = NULL, seen = NULL;
 INSERT INTO entry (number, run, kind, node, action, request_id, body)
     SELECT * FROM kept_entry ORDER BY number;

@@ -15,9 +15,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from attrs import frozen
 
 from powercoord.durable import Left, Pending, Record, Recovered
-from powercoord.entries import Entry
+from powercoord.entries import Entry, Parked
 from powercoord.holds import Hold
-from powercoord.journal.rows import accepted, hold, numbered, record, seen, wanted
+from powercoord.journal.rows import accepted, hold, numbered, parked, record, seen, wanted
 from powercoord.journal.unfinished import left
 from powercoord.model import Verb
 
@@ -34,9 +34,11 @@ class Loaded:
     known: frozenset[int]
 
 
-def load(connection: sqlite3.Connection, notes: Sequence[str]) -> Loaded:
+def load(connection: sqlite3.Connection, notes: Sequence[str], key: bytes = b"") -> Loaded:
     """
     Read what a registry begins with.
+
+    :param key: what makes marks of settings.
     """
     nodes = connection.execute(
         "SELECT name, sequence, wanted.body, wanted_action, seen.body FROM node"
@@ -50,6 +52,8 @@ def load(connection: sqlite3.Connection, notes: Sequence[str]) -> Loaded:
         seen={name: seen(body) for name, *_, body in nodes if body is not None},
         answered=tuple(_answered(connection)),
         holds=_holds(connection),
+        refused=tuple(_refused(connection)),
+        key=key,
         newest=newest(connection),
         notes=tuple(notes),
     )
@@ -64,6 +68,13 @@ def _holds(connection: sqlite3.Connection) -> Mapping[str, tuple[Hold, ...]]:
     ):
         holds[node] = (*holds.get(node, ()), hold(body))
     return holds
+
+
+def _refused(connection: sqlite3.Connection) -> Iterable[Parked]:
+    for (body,) in connection.execute(
+        "SELECT entry.body FROM refused JOIN entry ON entry.number = refused.number ORDER BY refused.number"
+    ):
+        yield parked(body)
 
 
 def newest(connection: sqlite3.Connection) -> int:

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from secrets import token_bytes
 
 from attrs import define, field
 
 from powercoord.errors import JournalUnavailable
+from powercoord.marks import KEY_BYTES
 
 
 @define(eq=False)
@@ -21,6 +25,7 @@ class Place:
     """
 
     directory: Path
+    _random: Callable[[int], bytes] = token_bytes
     _lock: int | None = field(default=None, init=False)
 
     @property
@@ -53,6 +58,22 @@ class Place:
         self._lock = lock
         _write_pid(lock)
 
+    def key(self) -> tuple[bytes, str]:
+        """
+        What makes marks of settings, made at the first start; empty, and why, if it cannot be kept.
+        """
+        path = self.directory / "marks.key"
+        with suppress(OSError):
+            found = path.read_bytes()
+            if len(found) == KEY_BYTES:
+                return found, ""
+        made = self._random(KEY_BYTES)
+        try:
+            _replace(path, made)
+        except OSError as error:
+            return b"", f"{path}: {error.strerror}; a refused password is tried once more at each start"
+        return made, ""
+
     def leave(self) -> None:
         """
         Let another process have it.
@@ -67,6 +88,21 @@ def _refusal(path: Path, owner: str, error: OSError) -> str:
         return f"{path}: cannot be locked: {error.strerror}; put state_dir on a file system that can"
     who = f"process {owner}" if owner else "another process"
     return f"{path}: {who} uses this state directory; stop it, or give this one another state_dir"
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """
+    Have all of it in a file for its owner alone, or nothing.
+    """
+    new = path.with_name(f"{path.name}.new")
+    new.unlink(missing_ok=True)
+    number = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(number, content)
+        os.fsync(number)
+    finally:
+        os.close(number)
+    new.replace(path)
 
 
 def _write_pid(lock: int) -> None:

@@ -4,7 +4,7 @@ What need not be kept any longer goes, a little at a time.
 
 Never an action that is not over with all that was written about it, nor a
 request without its answer, nor what is wanted and was last seen of a node, nor
-a hold that is not over.
+a hold that is not over, nor that an endpoint refused our password.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ DELETE FROM entry WHERE number <= ?
     AND NOT EXISTS (SELECT 1 FROM request WHERE number = entry.number)
     AND NOT EXISTS (SELECT 1 FROM node WHERE name = entry.node AND entry.number IN (wanted, seen))
     AND NOT EXISTS (SELECT 1 FROM hold WHERE node = entry.node AND number = entry.number)
+    AND NOT EXISTS (SELECT 1 FROM refused WHERE number = entry.number)
 """
 
 

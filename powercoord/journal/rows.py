@@ -13,7 +13,7 @@ from typing import Any
 from attrs import evolve
 
 from powercoord.durable import Numbered, Record, Seen
-from powercoord.entries import Accepted, Entry
+from powercoord.entries import Accepted, Entry, Parked
 from powercoord.forms import event_form, event_from, hold_from, outcome_from, request_from
 from powercoord.holds import Hold
 from powercoord.model import Disposition, PowerState, Request, Wanted
@@ -82,6 +82,15 @@ def hold(text: str) -> Hold:
     The hold that somebody laid on a node, by this entry.
     """
     return hold_from(json.loads(text))
+
+
+def parked(text: str) -> Parked:
+    """
+    The entry that says that an endpoint is left alone.
+    """
+    entry = event_from(json.loads(text))
+    assert isinstance(entry, Parked)  # noqa: S101 - what the tables point at
+    return entry
 
 
 def accepted(text: str) -> Accepted:

@@ -184,7 +184,8 @@ class Store:
         self._run = self._new_run(connection)
         answers = document(body(each) for each in owed(connection, self._now()))
         connection.execute(WRITE, (newest(connection) + 1, self._run, answers))
-        return load(connection, notes)
+        key, note = self._place.key()
+        return load(connection, [*notes, note] if note else notes, key)
 
     def _new_run(self, connection: sqlite3.Connection) -> int:
         boot = _BOOT_ID.read_text().strip() if _BOOT_ID.exists() else ""

@@ -47,6 +47,7 @@ from enum import Enum
 
 from attrs import evolve, frozen
 
+from powercoord.entries import Parked as ParkedEntry
 from powercoord.errors import (
     PowerActionError,
     PowerAuthError,
@@ -54,7 +55,7 @@ from powercoord.errors import (
     PowerParkedError,
     PowerRefusedError,
 )
-from powercoord.model import Node
+from powercoord.model import Node, Target
 from powercoord.parking import Cause, ParkingRules
 
 _SOONER = 5
@@ -117,18 +118,22 @@ class Parked:
     """
     It is left alone.
 
-    :param node: the one that has shown it, with its settings of then.
+    :param node: the name of the one that has shown it.
+    :param target: its settings of then; None: it was before a restart.
+    :param mark: what is known of them then (see `powercoord.marks`).
     :param pause: seconds that passed, or pass, before the next try.
     :param due: when that is, on the clock.
     :param trying: whether somebody is trying now.
     """
 
-    node: Node
+    node: str
     cause: Cause
     reason: str
     since: datetime
     pause: float
     due: float
+    target: Target | None = None
+    mark: str = ""
     trying: bool = False
 
 
@@ -203,6 +208,24 @@ def first_pause(cause: Cause, rules: ParkingRules) -> float:
     return rules.pause if cause is Cause.UNREACHABLE else rules.refused
 
 
+def recalled(entry: ParkedEntry, now: datetime, moment: float, rules: ParkingRules) -> Parked:
+    """
+    An endpoint that was parked before a restart.
+
+    :param moment: the same on the clock as ``now`` is by the wall.
+    """
+    remaining = min(max(0.0, (entry.next_try - now).total_seconds()), first_pause(entry.cause, rules))
+    return Parked(
+        node=entry.node,
+        cause=entry.cause,
+        reason=entry.text,
+        since=entry.since or entry.at,
+        pause=first_pause(entry.cause, rules),
+        due=moment + remaining,
+        mark=entry.mark,
+    )
+
+
 def tried_in_vain(state: Parked, rules: ParkingRules, now: float, jitter: Jitter) -> Parked:
     """
     The next try comes later than this one did, if this one was due.
@@ -221,8 +244,14 @@ def tried_for_nothing(state: Parked, now: float, jitter: Jitter) -> Parked:
     return evolve(state, trying=False, due=max(state.due, now + jitter(state.pause)))
 
 
-def is_another(parked: Parked, node: Node) -> bool:
+def is_another(parked: Parked, node: Node, mark: Callable[[Target], str]) -> bool:
     """
     Whether the node that has shown it is reached in another way by now.
+
+    Without a mark that is taken for granted: to try once too often is what we did before there were any.
     """
-    return node.name == parked.node.name and node.target != parked.node.target
+    if node.name != parked.node:
+        return False
+    if parked.target is not None:
+        return node.target != parked.target
+    return not parked.mark or parked.mark != mark(node.target)

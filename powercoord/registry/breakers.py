@@ -11,29 +11,39 @@ sets one off.
 
 # Note [After a restart, as ever]
 
-What is parked is not remembered over a restart: it may have been what a person
-has mended meanwhile.  Actions that go on after a restart are tried until their
-deadline (see `powercoord.registry.running`).  The first of them find every
-endpoint trusted, and are on their way from then on; one that finds its
-endpoint parked tries it instead of waiting for the time that is set, one at
-once, as often as its own pauses say.
+That an endpoint was silent is not remembered over a restart: it may have been
+what a person has mended meanwhile, and costs no more than one more silence.
+Actions that go on after a restart are tried until their deadline (see
+`powercoord.registry.running`).  The first of them find every such endpoint
+trusted, and are on their way from then on; one that finds its endpoint parked
+tries it instead of waiting for the time that is set, one at once, as often as
+its own pauses say.
+
+# Note [Accounts lock]
+
+That an endpoint refused our password is remembered, for each start would be
+one more wrong password, and a service that dies again and again is started
+again and again.  It is left alone until the time that was set before, by the
+wall clock, but no longer than is configured now.  What a person has mended
+meanwhile shows: a mark of the settings is kept, and with others it is tried at
+once.  Each refusal is written, that of an off and that of a try, with its time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from attrs import define, evolve, field
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from powercoord.entries import Entry, Unparked
 from powercoord.entries import Parked as ParkedEntry
 from powercoord.errors import PowerParkedError
+from powercoord.marks import mark
 from powercoord.model import Node
-from powercoord.parking import Cause, Parking, ParkingRules
+from powercoord.parking import Cause, ParkingRules
 from powercoord.registry.breaker import (
     Parked,
     Sign,
@@ -43,14 +53,15 @@ from powercoord.registry.breaker import (
     Verdict,
     first_pause,
     heard_nothing,
-    is_another,
     is_due,
     judge,
+    recalled,
     second_look,
     tried_for_nothing,
     tried_in_vain,
 )
 from powercoord.registry.drift_alarms import Alarms
+from powercoord.registry.standstill import Standstill
 from powercoord.registry.unwritten import log_unwritten
 
 _log = Logger(namespace="powercoord.registry")
@@ -59,24 +70,20 @@ _TRUSTED = Trusted()
 
 
 @define(eq=False)
-class Breakers:
+class Breakers(Standstill):
     """
     One state for each endpoint that is not simply well.
 
-    :param find: the node of that name as it is now, if there is one.
     :param read: begins a read of a node, as a try.
     :param heard: the last node that was heard at each shared endpoint.
     """
 
-    _clock: IReactorTime
     _now: Callable[[], datetime]
     _write: Callable[[Sequence[Entry]], Deferred[int]]
     _jitter: Callable[[float], float]
     rules: ParkingRules = field(factory=ParkingRules)
-    _states: dict[str, State] = field(factory=dict, init=False)
     _heard: dict[str, str] = field(factory=dict, init=False)
     _alarms: Alarms = field(init=False)
-    _find: Callable[[str], Node | None] = field(default=lambda _: None, init=False)
     _read: Callable[[Node], None] = field(default=lambda _: None, init=False)
     _awake: bool = field(default=False, init=False)
 
@@ -89,6 +96,21 @@ class Breakers:
         This is how nodes are found, and read.
         """
         self._find, self._read = find, read
+
+    def recall(self, refused: Iterable[ParkedEntry], key: bytes) -> None:
+        """
+        Leave alone what refused our password before a restart; see note [Accounts lock].
+
+        :param key: what makes marks of settings.
+        """
+        self._key = key
+        for entry in refused:
+            state = recalled(entry, self._now(), self._clock.seconds(), self.rules)
+            node = self._find(entry.node)
+            if node is not None and (node.target.endpoint != entry.endpoint or self._is_another(state, node)):
+                self._unpark(entry.endpoint, state, "its settings have changed")
+            else:
+                self._set(entry.endpoint, state)
 
     def pause(self) -> None:
         """
@@ -118,7 +140,7 @@ class Breakers:
         """
         endpoint = node.target.endpoint
         state = self._states.get(endpoint, _TRUSTED)
-        if isinstance(state, Parked) and is_another(state, node):
+        if isinstance(state, Parked) and self._is_another(state, node):
             self._unpark(endpoint, state, "its settings have changed")
             state = _TRUSTED
         verdict = judge(state, standing, self._clock.seconds())
@@ -153,37 +175,6 @@ class Breakers:
             else:
                 self._park(node, after, str(error), tried=tried)
 
-    def parking(self, node: Node) -> Parking | None:
-        """
-        Why a node's endpoint is left alone, if it is.
-        """
-        endpoint = node.target.endpoint
-        state = self._states.get(endpoint)
-        if not isinstance(state, Parked) or is_another(state, node):
-            return None
-        remaining = 0.0 if state.trying else max(0.0, state.due - self._clock.seconds())
-        return Parking(
-            endpoint=endpoint,
-            cause=state.cause,
-            since=state.since,
-            reason=state.reason,
-            next_try=remaining,
-        )
-
-    def resting(self, node: Node) -> float | None:
-        """
-        Until when nobody needs to look at a node, because its endpoint is tried anyway then.
-        """
-        parked = self.parking(node)
-        return None if parked is None else self._clock.seconds() + parked.next_try
-
-    def is_parked(self, name: str) -> bool:
-        """
-        Whether a node's endpoint is left alone.
-        """
-        node = self._find(name)
-        return node is not None and self.parking(node) is not None
-
     def text(self, node: Node) -> str:
         """
         Why a node need not be read, and a try is set off if it is due; empty if it has to be.
@@ -192,10 +183,10 @@ class Breakers:
         state = self._states.get(endpoint)
         if isinstance(state, Trusted):
             return self._suspicion(endpoint, state, node)
-        if state is None or is_another(state, node):
+        if state is None or self._is_another(state, node):
             return ""
         if not state.trying and is_due(state, now):
-            self._begin(endpoint, node)
+            self._begin(endpoint, node.name)
         state = self._states.get(endpoint)
         return self._text(endpoint, state) if isinstance(state, Parked) else ""
 
@@ -228,18 +219,20 @@ class Breakers:
         Nodes may have other settings by now, or may be gone.
         """
         for endpoint, state in list(self._states.items()):
-            node = None if state.node is None else self._find(state.node.name)
-            if isinstance(state, Trusted):
-                if node != state.node:
-                    self._forget(endpoint)
-            elif node is None or is_another(state, node):
-                self._unpark(endpoint, state, "its settings have changed")
+            if isinstance(state, Parked):
+                self._reconsider(endpoint, state)
+            elif state.node is not None and self._find(state.node.name) != state.node:
+                self._forget(endpoint)
 
-    def causes(self) -> Iterator[Cause]:
+    def _reconsider(self, endpoint: str, state: Parked) -> None:
         """
-        Why each of those that are parked is.
+        Speak to it again if it is another; who was there before a restart may only not have been named yet.
         """
-        return (state.cause for state in self._states.values() if isinstance(state, Parked))
+        node = self._find(state.node)
+        if node is None and state.target is None:
+            return
+        if node is None or node.target.endpoint != endpoint or self._is_another(state, node):
+            self._unpark(endpoint, state, "its settings have changed")
 
     def _answered(self, node: Node, state: State) -> None:
         endpoint, selector = node.target.endpoint, node.target.selector
@@ -258,23 +251,29 @@ class Breakers:
         endpoint, now, pause = node.target.endpoint, self._now(), first_pause(cause, self.rules)
         spread = self._jitter(pause)
         state = Parked(
-            node=node, cause=cause, reason=reason, since=now, pause=pause, due=self._clock.seconds() + spread
+            node=node.name,
+            cause=cause,
+            reason=reason,
+            since=now,
+            pause=pause,
+            due=self._clock.seconds() + spread,
+            target=node.target,
+            mark=mark(self._key, node.target) if cause is Cause.REFUSED else "",
         )
-        before = self._states.get(endpoint)
+        before, since = self._states.get(endpoint), None
         if isinstance(before, Parked):
             state = evolve(state, trying=before.trying and not tried)
-        if isinstance(before, Parked) and before.cause is cause:
-            self._set(endpoint, evolve(state, since=before.since))
-        else:
-            self._set(endpoint, state)
-            next_try = now + timedelta(seconds=spread)
+            since = before.since if before.cause is cause else None
+        self._set(endpoint, state if since is None else evolve(state, since=since))
+        if since is None:
             _log.warn("{endpoint} is parked: {reason}", endpoint=endpoint, reason=reason)
-            self._note([ParkedEntry(now, node.name, endpoint, cause, reason, next_try)])
+        next_try = now + timedelta(seconds=spread)
+        self._note([ParkedEntry(now, node.name, endpoint, cause, reason, next_try, since, state.mark)])
 
     def _unpark(self, endpoint: str, state: Parked, text: str, by: str = "") -> None:
         self._forget(endpoint)
         _log.info("{endpoint} is not parked any more: {text}", endpoint=endpoint, text=text)
-        self._note([Unparked(self._now(), state.node.name, endpoint, text, by)])
+        self._note([Unparked(self._now(), state.node, endpoint, text, by)])
 
     def _forget(self, endpoint: str) -> None:
         if self._states.pop(endpoint, None) is not None:
@@ -301,11 +300,11 @@ class Breakers:
         self._set(endpoint, evolve(state, due=self._clock.seconds() + pause))
         self._read(found)
 
-    def _begin(self, endpoint: str, node: Node) -> None:
+    def _begin(self, endpoint: str, name: str) -> None:
         """
         Try it, if there still is a node to try it with.
         """
-        found = self._find(node.name)
+        found = self._find(name)
         if found is not None and found.target.endpoint == endpoint:
             self._read(found)
         state = self._states.get(endpoint)
@@ -316,12 +315,6 @@ class Breakers:
         elif is_due(state, self._clock.seconds()):
             # The node was being read anyway; should that show nothing, it is tried later.
             self._set(endpoint, tried_for_nothing(state, self._clock.seconds(), self._jitter))
-
-    def _text(self, endpoint: str, state: Parked) -> str:
-        remaining = max(0.0, state.due - self._clock.seconds())
-        then = "being tried now" if state.trying else f"next try in {remaining:.0f} s"
-        since = state.since.isoformat(" ", "seconds")
-        return f"{endpoint} is parked since {since}, because {state.reason}; {then}"
 
     def _note(self, written: Sequence[Entry]) -> None:
         self._write(written).addErrback(log_unwritten)

@@ -88,6 +88,7 @@ class Recovery:
         """
         self.recall(recovered.answered)
         self._lanes.remember(recovered.sequences)
+        self._world.breakers.recall(recovered.refused, recovered.key)
         for name, seen in recovered.seen.items():
             observation = Observation(seen.state, self._moment(seen.at), seen.text)
             self._world.sightings.recall(name, observation)

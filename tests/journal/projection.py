@@ -20,11 +20,14 @@ from powercoord.entries import (
     Followed,
     Held,
     Observed,
+    Parked,
     Released,
     Resolved,
+    Unparked,
 )
 from powercoord.holds import Hold
 from powercoord.model import Cancelled, Disposition, Goal, Outcome, Phase, Unknown, Verb, Wanted
+from powercoord.parking import Cause
 
 GOALS = {Verb.ON: Goal.ON, Verb.OFF: Goal.OFF, Verb.SOFT_OFF: Goal.OFF, Verb.CYCLE: Goal.ON}
 
@@ -44,6 +47,7 @@ class Projection:
     sequences: dict[str, int] = field(factory=dict)
     seen: dict[str, Seen] = field(factory=dict)
     holds: dict[str, dict[str, Hold]] = field(factory=dict)
+    refused: dict[str, Parked] = field(factory=dict)
 
     def add(self, entry: Entry) -> None:  # noqa: C901, PLR0912 - one case for each kind
         """
@@ -78,6 +82,12 @@ class Projection:
                 self.holds[node][hold.holder] = hold
             case Released(node=node, holder=holder):
                 self.holds.get(node, {}).pop(holder, None)
+            case Parked(endpoint=endpoint, cause=cause):
+                self.refused.pop(endpoint, None)
+                if cause is Cause.REFUSED:
+                    self.refused[endpoint] = entry
+            case Unparked(endpoint=endpoint):
+                self.refused.pop(endpoint, None)
 
     def accepted(self, entry: Accepted) -> None:
         request, number = entry.request, len(self.entries)
@@ -156,6 +166,7 @@ class Projection:
             seen=self.seen,
             answered=tuple(self.requests[each] for each in self.order),
             holds={node: tuple(holds.values()) for node, holds in self.holds.items() if holds},
+            refused=tuple(self.refused.values()),
             newest=len(self.entries),
         )
 

@@ -80,6 +80,7 @@ OUTCOMES: st.SearchStrategy[Outcome] = st.one_of(
     st.builds(Interrupted, TEXTS),
     st.builds(Unknown, TEXTS),
 )
+ENDPOINTS = st.sampled_from(["10.0.0.1", "10.0.0.2:[623]", "q'\"\\5"])
 HOLDERS = st.sampled_from(["ann", "bob", "q'\"\\5"])
 HOLDS = st.builds(
     Hold,
@@ -108,8 +109,18 @@ ENTRIES: st.SearchStrategy[Entry] = st.one_of(
     st.builds(Resolved, TIMES, NODES, ACTIONS, TEXTS, TEXTS),
     st.builds(Held, TIMES, NODES, HOLDS, TEXTS),
     st.builds(Released, TIMES, NODES, HOLDERS, TEXTS),
-    st.builds(Parked, TIMES, NODES, TEXTS, st.sampled_from(Cause), TEXTS, TIMES),
-    st.builds(Unparked, TIMES, NODES, TEXTS, TEXTS, TEXTS),
+    st.builds(
+        Parked,
+        TIMES,
+        NODES,
+        ENDPOINTS,
+        st.sampled_from(Cause),
+        TEXTS,
+        TIMES,
+        st.none() | TIMES,
+        st.sampled_from(["", "a1b2c3"]),
+    ),
+    st.builds(Unparked, TIMES, NODES, ENDPOINTS, TEXTS, TEXTS),
 )
 APPENDS = st.lists(st.lists(ENTRIES, max_size=4), max_size=8)
 LIVES = st.lists(APPENDS, min_size=1, max_size=3)

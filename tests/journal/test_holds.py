@@ -195,7 +195,7 @@ class MigrationTests(JournalCase):
         self.write(held(node="n2"))
 
         self.assertEqual({"n2": (HOLD,)}, self.again().holds)
-        self.assertEqual([(2,)], self.world.read("PRAGMA user_version"))
+        self.assertEqual([(max(steps()),)], self.world.read("PRAGMA user_version"))
         with closing(sqlite3.connect(self.path.with_name("journal.db.version-1"))) as before:
             self.assertEqual((1,), before.execute("PRAGMA user_version").fetchone())
             self.assertEqual((8,), before.execute("SELECT count(*) FROM entry").fetchone())

@@ -15,7 +15,9 @@ from powercoord.errors import JournalUnavailable
 from powercoord.journal.migrating import migrate, steps
 from tests.journal.world import JournalCase, accepted, answered
 
-THREE = """
+NOW = max(steps())
+NEW = NOW + 1
+NEXT = """
 ALTER TABLE request ADD COLUMN note TEXT;
 UPDATE request SET note = 'from ' || node;
 """
@@ -46,22 +48,22 @@ class MigrationTests(JournalCase):
         """
         A new version adds what it needs and keeps all that was there.
         """
-        connection = self.migrate({**steps(), 3: THREE})
+        connection = self.migrate({**steps(), NEW: NEXT})
 
         self.assertEqual([(1, "r1", 2), (3, "r2", None)], self.rows(connection))
         self.assertEqual([("from n1",)] * 2, connection.execute("SELECT note FROM request").fetchall())
-        self.assertEqual((3,), connection.execute("PRAGMA user_version").fetchone())
+        self.assertEqual((NEW,), connection.execute("PRAGMA user_version").fetchone())
 
     def test_copy(self) -> None:
         """
         What was there before an upgrade is kept in a file of its own, for its owner alone.
         """
-        self.migrate({**steps(), 3: THREE})
-        copy = self.path.with_name("journal.db.version-2")
+        self.migrate({**steps(), NEW: NEXT})
+        copy = self.path.with_name(f"journal.db.version-{NOW}")
 
         with sqlite3.connect(copy) as before:
             self.assertEqual([(1, "r1", 2), (3, "r2", None)], self.rows(before))
-            self.assertEqual((2,), before.execute("PRAGMA user_version").fetchone())
+            self.assertEqual((NOW,), before.execute("PRAGMA user_version").fetchone())
         before.close()
         self.assertEqual(0o600, copy.stat().st_mode & 0o777)
 
@@ -69,22 +71,22 @@ class MigrationTests(JournalCase):
         """
         An upgrade that fails changes nothing.
         """
-        with self.assertRaisesRegex(JournalUnavailable, "cannot be brought from version 2 to 3"):
-            self.migrate({**steps(), 3: BROKEN})
+        with self.assertRaisesRegex(JournalUnavailable, f"cannot be brought from version {NOW} to {NEW}"):
+            self.migrate({**steps(), NEW: BROKEN})
 
         connection = self.migrate(steps())
         self.assertEqual([(1, "r1", 2), (3, "r2", None)], self.rows(connection))
-        self.assertEqual((2,), connection.execute("PRAGMA user_version").fetchone())
+        self.assertEqual((NOW,), connection.execute("PRAGMA user_version").fetchone())
 
     def test_newer(self) -> None:
         """
         What a newer version wrote is refused, and not changed.
         """
-        self.migrate({**steps(), 3: THREE}).close()
+        self.migrate({**steps(), NEW: NEXT}).close()
         before = self.path.read_bytes()
         refused = self.failureResultOf(self.world.journal().open(), JournalUnavailable)
 
-        self.assertIn("is of version 3, written by a newer powercoord", refused.getErrorMessage())
+        self.assertIn(f"is of version {NEW}, written by a newer powercoord", refused.getErrorMessage())
         self.assertEqual(before, self.path.read_bytes())
 
     def test_current(self) -> None:

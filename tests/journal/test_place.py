@@ -13,6 +13,7 @@ from pathlib import Path
 
 from powercoord.errors import JournalUnavailable
 from powercoord.journal.place import Place
+from powercoord.marks import KEY_BYTES
 from tests.journal.world import JournalCase, accepted
 
 HOLD = """
@@ -42,8 +43,36 @@ class PlaceTests(JournalCase):
         self.assertEqual(0o700, self.world.folder.stat().st_mode & 0o777)
         modes = {each.name: each.stat().st_mode & 0o777 for each in self.world.folder.iterdir()}
         self.assertEqual(
-            dict.fromkeys(["journal.db", "journal.db-shm", "journal.db-wal", "lock"], 0o600), modes
+            dict.fromkeys(["journal.db", "journal.db-shm", "journal.db-wal", "lock", "marks.key"], 0o600),
+            modes,
         )
+
+    def test_key(self) -> None:
+        """
+        The key of marks is the same at each start; one that is damaged is replaced, and so are what it made.
+        """
+        self.opened()
+        first, path = self.recovered.key, self.world.folder / "marks.key"
+        self.assertEqual((KEY_BYTES, first), (len(first), path.read_bytes()))
+        self.assertEqual(first, self.again().key)
+        path.write_bytes(first[:5])
+        second = self.again().key
+
+        self.assertEqual((KEY_BYTES, second), (len(second), path.read_bytes()))
+        self.assertNotEqual(first, second)
+        self.assertNotIn(repr(second), repr(self.recovered))
+
+    def test_no_key(self) -> None:
+        """
+        Where it cannot be kept there is none, and an operator is told what that means.
+        """
+        self.world.folder.mkdir(mode=0o700)
+        (self.world.folder / "marks.key").mkdir()
+        self.opened()
+
+        self.assertEqual(b"", self.recovered.key)
+        (note,) = self.recovered.notes
+        self.assertIn("marks.key: Is a directory; a refused password is tried once more", note)
 
     def test_second(self) -> None:
         """

@@ -10,9 +10,22 @@ from collections.abc import Iterable
 from attrs import define, evolve, field
 
 from powercoord.durable import Left, Pending, Record, Recovered, Seen
-from powercoord.entries import Accepted, Answered, Ended, Entered, Entry, Followed, Held, Observed, Released
+from powercoord.entries import (
+    Accepted,
+    Answered,
+    Ended,
+    Entered,
+    Entry,
+    Followed,
+    Held,
+    Observed,
+    Parked,
+    Released,
+    Unparked,
+)
 from powercoord.holds import Hold
 from powercoord.model import Disposition, Phase, Wanted
+from powercoord.parking import Cause
 from powercoord.registry.holds_projection import held_after
 from powercoord.registry.wants_projection import wanted_after
 
@@ -30,6 +43,7 @@ class Projection:
     seen: dict[str, Seen] = field(factory=dict)
     answered: list[str] = field(factory=list)
     holds: dict[str, tuple[Hold, ...]] = field(factory=dict)
+    refused: dict[str, Parked] = field(factory=dict)
     number: int = 0
 
     def read(self, entry: Entry) -> None:
@@ -54,6 +68,8 @@ class Projection:
                 self.seen[entry.node] = Seen(entry.at, entry.observation.state, entry.observation.text)
             case Held(node=node) | Released(node=node):
                 self.holds[node] = held_after(self.holds.get(node, ()), entry)
+            case Parked() | Unparked():
+                self._parked(entry)
             case _:
                 pass
         node = entry.request.node if isinstance(entry, Accepted) else entry.node
@@ -72,6 +88,7 @@ class Projection:
             seen=dict(self.seen),
             answered=[self.records[request_id] for request_id in self.answered],
             holds={node: holds for node, holds in self.holds.items() if holds},
+            refused=tuple(self.refused.values()),
             newest=self.number,
         )
 
@@ -113,6 +130,11 @@ class Projection:
         if entry.phase is Phase.CANCELLING and before.superseded_by is None:
             after = evolve(after, cancelled_by=entry.text)
         self.left[entry.action] = after
+
+    def _parked(self, entry: Parked | Unparked) -> None:
+        self.refused.pop(entry.endpoint, None)
+        if isinstance(entry, Parked) and entry.cause is Cause.REFUSED:
+            self.refused[entry.endpoint] = entry
 
     def _pending(self, action: str) -> tuple[Pending, ...]:
         return tuple(

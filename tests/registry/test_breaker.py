@@ -5,13 +5,14 @@ The rules of parking, as a table and one by one.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from powercoord import errors as e
+from powercoord.entries import Parked as Entry
 from powercoord.model import Node, Target
 from powercoord.parking import Cause, ParkingRules
 from powercoord.registry.breaker import (
@@ -23,6 +24,7 @@ from powercoord.registry.breaker import (
     heard_nothing,
     is_another,
     judge,
+    recalled,
     second_look,
     sign_of,
     tried_for_nothing,
@@ -32,7 +34,8 @@ from powercoord.registry.breaker import (
 RULES = ParkingRules(after=3, pause=10.0, longest=35.0, refused=1000.0)
 NODE = Node("n1", Target("fake", "bmc", "n1", "settings"))
 DEAD = Parked(
-    node=NODE,
+    node=NODE.name,
+    target=NODE.target,
     cause=Cause.UNREACHABLE,
     reason="no answer",
     since=datetime(2026, 1, 1, tzinfo=UTC),
@@ -41,6 +44,10 @@ DEAD = Parked(
 )
 DENIED = evolve(DEAD, cause=Cause.REFUSED)
 GO, TRY, REFUSE = Verdict.GO, Verdict.TRY, Verdict.REFUSE
+
+
+def settings(target: Target) -> str:
+    return str(target.settings)
 
 
 def doubled(pause: float) -> float:
@@ -133,6 +140,22 @@ class BreakerTests(SynchronousTestCase):
         """
         changed = evolve(NODE, target=evolve(NODE.target, settings="other"))
 
-        self.assertTrue(is_another(DENIED, changed))
-        self.assertFalse(is_another(DENIED, NODE))
-        self.assertFalse(is_another(DENIED, evolve(changed, name="n2")))
+        for before in (DENIED, evolve(DENIED, target=None, mark="settings")):
+            self.assertTrue(is_another(before, changed, settings))
+            self.assertFalse(is_another(before, NODE, settings))
+            self.assertFalse(is_another(before, evolve(changed, name="n2"), settings))
+        self.assertTrue(is_another(evolve(DENIED, target=None), NODE, settings))
+
+    def test_recalled(self) -> None:
+        """
+        After a restart the time that was set holds, by the wall clock, but for no longer than is configured.
+        """
+        at = datetime(2026, 1, 1, tzinfo=UTC)
+        for next_try, now, due in ((900, 300, 650.0), (900, 1000, 50.0), (5000, 0, 1050.0)):
+            entry = Entry(at, "n1", "bmc", Cause.REFUSED, "no", at + timedelta(seconds=next_try), mark="m")
+            state = recalled(entry, at + timedelta(seconds=now), 50.0, RULES)
+            self.assertEqual(
+                (due, at, "n1", None, "m"), (state.due, state.since, state.node, state.target, state.mark)
+            )
+        again = evolve(entry, since=at - timedelta(days=1))
+        self.assertEqual(at - timedelta(days=1), recalled(again, at, 50.0, RULES).since)

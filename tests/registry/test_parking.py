@@ -15,6 +15,7 @@ from powercoord.model import Failed, How, PowerState, Verb
 from powercoord.parking import Cause
 from powercoord.testing.driver import Fault
 from tests.hypothesis_notes import HypothesisNotes
+from tests.registry.projection import project
 from tests.registry.sick import RULES, Ward, ward
 from tests.registry.test_recovery import S, left
 
@@ -412,6 +413,120 @@ class RestartTests(SynchronousTestCase):
 
         self.assertTrue(world.machine("n2").on)
         self.assertFalse(world.is_parked("n2"))
+
+
+class RememberedTests(SynchronousTestCase):
+    """
+    Refused passwords, over a restart of the coordinator.
+    """
+
+    def setUp(self) -> None:
+        world = ward()
+        world.registry.recover(Recovered(key=b"k"))
+        world.driver.locked["fake:n1"] = "right"
+        world.registry.query("n1")
+        world.turn(0.5)
+        self.before = world
+        self.entries = world.journal.entries
+
+    def again(
+        self, after: float = 100.0, key: bytes = b"k", password: str = "", *, absent: bool = False
+    ) -> Ward:
+        """
+        Another coordinator, so many seconds after the first began.
+        """
+        world = ward()
+        world.clock.advance(after)
+        world.driver.locked["fake:n1"] = "right"
+        if password:
+            world.change_password("n1", password)
+        self.node = world.roster.nodes["n1"]
+        if absent:
+            del world.roster.nodes["n1"]
+        world.registry.recover(Recovered(refused=project(self.entries).refused, key=key))
+        return world
+
+    def test_not_tried(self) -> None:
+        """
+        It is not tried again until the time that was set before the restart, and then once.
+        """
+        world = self.again()
+        parked = world.registry.view("n1").parked
+        assert parked is not None
+        self.assertIs(Cause.REFUSED, parked.cause)
+        self.assertLess(abs(900 - parked.next_try), 1.0)
+        asked = world.want(Verb.ON)
+        world.turn(890.0, step=5.0)
+        self.assertEqual(("PowerParkedError", 0), (asked.outcome.code, len(world.driver.tried)))
+        world.turn(20.0, step=1.0)
+        self.assertEqual(1, len(world.driver.tried))
+
+    def test_off(self) -> None:
+        """
+        An off has its one try here, too, and what it finds is written with its time.
+        """
+        world = self.again()
+        asked = world.want(Verb.OFF)
+        world.turn(1.0)
+
+        self.assertEqual("PowerAuthError", asked.outcome.code)
+        (entry,) = world.journal.of(Parked)
+        (before,) = self.before.journal.of(Parked)
+        self.assertEqual((before.at, before.mark, None), (entry.since, entry.mark, before.since))
+        self.assertEqual(1000.0, (entry.next_try - entry.at).total_seconds())
+
+    def test_other_settings(self) -> None:
+        """
+        With other settings, or where nobody can tell, it is not parked any more, and that is written.
+        """
+        for world in (self.again(password="guess"), self.again(key=b"other"), self.again(key=b"")):
+            self.assertFalse(world.is_parked())
+            (entry,) = world.journal.of(Unparked)
+            self.assertEqual("its settings have changed", entry.text)
+            world.registry.query("n1")
+            world.turn(0.5)
+            self.assertEqual(1, len(world.driver.tried))
+
+    def test_brought_later(self) -> None:
+        """
+        A node that a caller brings only later is known then: tried at once with other settings, else not.
+        """
+        for password, tries in (("", 0), ("guess", 1)):
+            world = self.again(password=password, absent=True)
+            world.registry.breakers.reconsider()
+            world.turn(10.0, step=1.0)
+            world.roster.nodes["n1"] = self.node
+            world.registry.query("n1")
+            world.turn(0.5)
+            self.assertEqual(tries, len(world.driver.tried), password)
+        world = self.again(absent=True)
+        world.turn(950.0, step=5.0)
+        self.assertEqual("the node that has shown it is gone", world.journal.of(Unparked)[0].text)
+
+    def test_unparked(self) -> None:
+        """
+        What a person has unparked is not parked after a restart, nor is what was silent.
+        """
+        self.before.registry.unpark("n1", "alice")
+        self.before.silence("n2")
+        self.assertTrue(self.before.is_parked("n2"))
+        world = self.again()
+
+        self.assertEqual([False, False], [world.is_parked(name) for name in ("n1", "n2")])
+
+    def test_many_restarts(self) -> None:
+        """
+        However often it is begun again, a wrong password is tried as often as if it never had been.
+        """
+        tried = 0
+        for number in range(1, 60):
+            world = self.again(after=50.0 * number)
+            world.registry.query("n1")
+            world.turn(1.0, step=0.1)
+            self.entries += world.journal.entries
+            tried += len(world.driver.tried)
+
+        self.assertEqual(2, tried)
 
 
 STEPS = st.lists(
