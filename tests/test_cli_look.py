@@ -309,6 +309,26 @@ class ListingTests(CommandCase):
         listed = json.loads(self.run_command("nodes", "@rack1!n1", "--json").stdout)["nodes"]
         self.assertEqual(["n2", "n3"], [node["node"] for node in listed])
 
+    def test_requires(self) -> None:
+        """
+        What nodes require is told by both lists, to people only where there is something to tell.
+        """
+        *blades, box = self.client.roster
+        self.client.roster = (*(evolve(blade, requires=("n4",)) for blade in blades), box)
+        table = self.run_command("nodes").stdout.splitlines()
+        status = self.run_command("status").stdout.splitlines()
+        forms = [json.loads(self.run_command(verb, "--json").stdout)["nodes"] for verb in ("nodes", "status")]
+
+        self.assertEqual("NODES   COUNT  DRIVER  GROUPS  FROM           REQUIRES", table[0])
+        self.assertEqual("n[1-3]  3      ipmi    rack1   configuration  n4", table[1])
+        self.assertIn("3 nodes depend on others: n[1-3] on n4", status)
+        for form in forms:
+            self.assertEqual([["n4"]] * 3 + [[]], [node["requires"] for node in form])
+        self.client.roster = tuple(evolve(box, name=f"m{n}", requires=(f"b{n}",)) for n in range(7))
+        told = self.run_command("status").stdout
+        self.assertIn("7 nodes depend on others: m0 on b0; m1 on b1; ", told)
+        self.assertIn("m4 on b4; and 2 more (powercoord nodes)\n", told)
+
     def test_unknown_node(self) -> None:
         """
         A node that is not there is not listed but told.

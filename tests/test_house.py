@@ -27,6 +27,7 @@ SHARED = {
     "parking",
     "settings",
     "stages",
+    "marks",
     "timing",
     "views",
 }

@@ -5,9 +5,20 @@ Accepting requests for nodes that require others, or carry them.
 What an off takes down is accepted with it, in the same write: so it has its
 place in the lanes before anything that is asked for later, and a crash leaves
 all of it or nothing.
+
+# Note [Blades before their chassis]
+
+Who turns off a chassis together with its blades in one batch has named them
+all, in whatever order.  So offs alone are decided from the top, and the
+chassis finds its blades about to go off.  Answers keep the order of the batch.
+A batch in which a node comes twice, or with other verbs, is decided as it
+stands: there the order says what was meant.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from attrs import define
 
@@ -21,6 +32,7 @@ from powercoord.registry.holds import Holds
 from powercoord.registry.lanes import Lanes
 from powercoord.registry.waiters import Ticket
 
+A = TypeVar("A")
 _OFFS = frozenset({Verb.OFF, Verb.SOFT_OFF})
 _ONS = frozenset({Verb.ON, Verb.CYCLE})
 _THROUGH_OFF = _OFFS | {Verb.CYCLE}
@@ -36,6 +48,25 @@ class Family:
     _acceptance: Acceptance
     _lanes: Lanes
     _holds: Holds
+
+    def in_order(self, requests: Sequence[Request], decide: Callable[[Request], A]) -> list[A]:
+        """
+        Decide on each request of a batch; see note [Blades before their chassis].
+        """
+        order = list(range(len(requests)))
+        if len({one.node for one in requests}) == len(requests) and all(
+            one.verb in _OFFS for one in requests
+        ):
+            order.sort(key=lambda place: -self._depth(requests[place]))
+        answers = {place: decide(requests[place]) for place in order}
+        return [answers[place] for place in range(len(requests))]
+
+    def _depth(self, request: Request) -> int:
+        """
+        How many nodes a request's node stands on.
+        """
+        node = self._dependencies.ways.find(request.node)
+        return 0 if node is None or not node.requires else len(self._dependencies.all_required(node))
 
     def accept(self, request: Request, node: Node, batch: Batch) -> Ticket:
         """

@@ -117,7 +117,7 @@ class Registry(Looking):
         Accept or refuse each; one durable write for all.
         """
         return self._intake.decide(
-            lambda batch: [self._try_accept(request, batch) for request in requests],
+            lambda batch: self._family.in_order(requests, lambda one: self._try_accept(one, batch)),
             [request.request_id for request in requests],
         )
 

@@ -5,6 +5,7 @@ A simulated chassis with its blades, and a real coordinator: by the machines' ow
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet import reactor as global_reactor
@@ -35,6 +36,7 @@ password = {{ file = "password" }}
 [timing]
 minimum_off = "0s"
 poll = "100ms"
+poll_longest = "300ms"
 
 [fleet]
 max_starting = 1
@@ -71,13 +73,16 @@ class ChassisTests(RegionCase):
         machine = self.fleet.bmcs[NAMES.index(name)].machine
         return [each.at for each in machine.commands if each.verb == verb]
 
-    async def test_on(self) -> None:
+    async def test_on_and_off(self) -> None:
         """
-        Blades start when their chassis was on and settled, though one node may start at a time.
+        Blades start when their chassis was on and settled; while they are on it goes off only with them.
         """
         await self.start()
+        await self.client.hold([BOX], "swapping fans", only=Goal.ON)
+        refused = await self.assertFailure(self.client.on(BLADES[0]), Held)
+        self.assertIn("n001: on is refused, it is held by test", str(refused))
+        await self.client.release([BOX])
         outcomes = await gatherResults([self.client.on(name) for name in BLADES])
-
         self.assertEqual([ON] * 4, outcomes)
         (box,) = self.told(BOX, "on")
         blades = [at for name in BLADES for at in self.told(name, "on")]
@@ -85,30 +90,41 @@ class ChassisTests(RegionCase):
         self.assertGreaterEqual(min(blades), box + TAKES + SETTLES)
         (status,) = await self.client.status([BOX])
         self.assertIn(", for n00", status.wanted.requester)
-        await self.kill()
 
-    async def test_off(self) -> None:
-        """
-        A chassis with blades on is left alone, unless it is to go off with them: they go first.
-        """
-        await self.start()
-        await gatherResults([self.client.on(name) for name in BLADES[:2]])
+        await gatherResults([self.client.off(name) for name in BLADES[2:]])
         await self.assertFailure(self.client.off(BOX), StillRequired)
         out, _, code = await self.command("off", BOX)
         self.assertEqual(1, code)
         self.assertIn("off is refused, it carries n002 (on), n003 (on); turn these off first, or", out)
         self.assertEqual([], self.told(BOX, "off"))
-
         out, err, code = await self.command("off", BOX, "--with-children")
         self.assertEqual(0, code, out + err)
-        (box,) = self.told(BOX, "off")
-        self.assertGreaterEqual(box, max(self.told(name, "off")[0] for name in BLADES[:2]) + 0.5)
-        self.assertEqual([[], []], [self.told(name, "off") for name in BLADES[2:]])
+        self.check_order(BLADES[:2], 1)
+        self.assertEqual([1, 1], [len(self.told(name, "off")) for name in BLADES[2:]])
+        await self.batch()
         await self.kill()
+
+    def check_order(self, blades: Sequence[str], times: int) -> None:
+        """
+        The chassis was told to go off so often, and the last time after its blades.
+        """
+        told = self.told(BOX, "off")
+        self.assertEqual(times, len(told))
+        self.assertGreaterEqual(told[-1], max(self.told(name, "off")[-1] for name in blades) + 0.1)
+
+    async def batch(self) -> None:
+        """
+        A batch with a chassis and its blades is turned on and off in the right order, whatever its own.
+        """
+        names = [BOX, *BLADES[:2]]
+        for verb, outcome in ((Verb.ON, ON), (Verb.OFF, OFF)):
+            answers = await self.client.submit([self.client.request(name, verb) for name in names])
+            self.assertEqual([outcome] * 3, await gatherResults(map(self.client.outcome, answers)))
+        self.check_order(BLADES[:2], 2)
 
     async def test_killed(self) -> None:
         """
-        A blade that waits for its chassis when the coordinator is killed comes on after the restart.
+        After a kill, a blade that waited for its chassis comes on, and a chassis that goes off goes last.
         """
         await self.start()
         answers = await self.client.submit([self.client.request(name, Verb.ON) for name in BLADES[:2]])
@@ -117,20 +133,12 @@ class ChassisTests(RegionCase):
             await self.pause(0.02)
         await self.kill()
         self.spawn()
-
         self.assertEqual([ON, ON], await gatherResults(outcomes))
         (box,) = self.told(BOX, "on")
         for name in BLADES[:2]:
             (blade,) = self.told(name, "on")
             self.assertGreaterEqual(blade, box + TAKES + SETTLES)
-        await self.kill()
 
-    async def test_killed_going_off(self) -> None:
-        """
-        A chassis that goes off with its blades when the coordinator is killed goes off after them.
-        """
-        await self.start()
-        await gatherResults([self.client.on(name) for name in BLADES[:2]])
         (answer,) = await self.client.submit([self.client.request(BOX, Verb.OFF, with_children=True)])
         outcome = self.client.outcome(answer)
         while not self.told(BLADES[0], "off"):
@@ -138,10 +146,9 @@ class ChassisTests(RegionCase):
         await self.kill()
         self.assertEqual([], self.told(BOX, "off"))
         self.spawn()
-
         self.assertEqual(OFF, await outcome)
-        box = self.told(BOX, "off")[0]
-        self.assertGreater(box, max(self.told(name, "off")[0] for name in BLADES[:2]))
+        off = self.told(BOX, "off")[0]
+        self.assertGreater(off, max(self.told(name, "off")[0] for name in BLADES[:2]))
         await self.kill()
 
     async def test_probe(self) -> None:
@@ -154,23 +161,12 @@ class ChassisTests(RegionCase):
         self.configure(probe=f', tcp = "127.0.0.1:{number}"')
         await self.start()
         outcome = self.client.on(BLADES[0])
-        await self.pause(TAKES + SETTLES + 1.0)
+        await self.pause(TAKES + SETTLES + 0.6)
         self.assertEqual([], self.told(BLADES[0], "on"))
         port = reactor.listenTCP(number, Factory.forProtocol(Protocol), interface="127.0.0.1")
         self.addCleanup(port.stopListening)
 
         self.assertEqual(ON, await outcome)
-        await self.kill()
-
-    async def test_hold(self) -> None:
-        """
-        A hold on the chassis refuses the on of a blade, with its words.
-        """
-        await self.start()
-        await self.client.hold([BOX], "swapping fans", only=Goal.ON)
-        refused = await self.assertFailure(self.client.on(BLADES[0]), Held)
-
-        self.assertIn("n001: on is refused, it is held by test", str(refused))
         await self.kill()
 
     async def test_reload(self) -> None:

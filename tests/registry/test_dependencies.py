@@ -10,9 +10,9 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from powercoord.entries import Entered
-from powercoord.errors import BadRequest, Held, JournalUnavailable, StillRequired
+from powercoord.errors import BadRequest, Held, JournalUnavailable, RequestRefused, StillRequired
 from powercoord.holds import Terms
-from powercoord.model import Done, Failed, Goal, How, Limit, PowerState, Ready, Superseded, Verb
+from powercoord.model import Done, Failed, Goal, How, Limit, PowerState, Ready, Request, Superseded, Verb
 from powercoord.testing.driver import Fault
 from tests.registry.chassis import Chassis, chassis
 from tests.registry.world import quick
@@ -353,6 +353,38 @@ class DownTests(Case):
 
         self.assertIsInstance(off.outcome, Done)
         self.assertEqual([("b1", "off"), ("box", "off")], [(n, c) for _, n, c, _ in world.driver.seen])
+
+    def test_batch(self) -> None:
+        """
+        A batch of offs names a chassis and its blades in any order; who is not named is in the way.
+        """
+        for names in (["box", "b1", "b2"], ["b2", "box", "b1"], ["b1", "b2", "box"]):
+            world = chassis("bar", "box", "b1", "b2")
+            world.machine("b1").latency = 1.0
+            offs = [Request(node=name, verb=Verb.OFF, request_id=f"off-{name}") for name in names]
+            tickets = self.successResultOf(world.registry.submit_many(offs))
+            self.assertEqual([False] * 3, [isinstance(each, RequestRefused) for each in tickets])
+            world.turn(10)
+            self.assertEqual("box", world.driver.seen[-1][1])
+            self.assertEqual(3, len(world.driver.seen))
+            ends = [self.successResultOf(each.wait()) for each in tickets]
+            self.assertEqual([PowerState.OFF] * 3, [each.state for each in ends])
+
+        world = chassis("bar", "box", "b1", "b2")
+        offs = [Request(node=name, verb=Verb.OFF, request_id=f"off-{name}") for name in ("box", "b1")]
+        refused, _ = self.successResultOf(world.registry.submit_many(offs))
+        self.assertIn("box: off is refused, it carries b2 (on); turn these off first, or", str(refused))
+
+    def test_batch_as_it_stands(self) -> None:
+        """
+        A batch with other verbs is decided as it stands: there the order says what was meant.
+        """
+        world = chassis("bar", "box", "b1")
+        mixed = [("box", Verb.OFF), ("b1", Verb.OFF), ("bar", Verb.ON)]
+        requests = [Request(node=name, verb=verb, request_id=f"{name}-{verb.value}") for name, verb in mixed]
+        refused, *_ = self.successResultOf(world.registry.submit_many(requests))
+
+        self.assertIsInstance(refused, StillRequired)
 
     def test_going_off_in_vain(self) -> None:
         """
