@@ -84,6 +84,21 @@ class UpTests(Case):
         (child,) = (at for at, name, *_ in world.driver.seen if name == "b1")
         self.assertGreaterEqual(child - start, 20.0)
 
+    def test_came_on_just_now(self) -> None:
+        """
+        A chassis that somebody else turned on a moment ago is on, and still has to settle.
+        """
+        world = chassis("bar", ready={"box": Ready(after=20.0)})
+        world.machine("box").on = True
+        world.look()
+        asked = world.want(Verb.ON, "b1")
+        world.turn(15)
+        self.assertEqual([], world.commands("b1"))
+
+        world.turn(10)
+        self.assertIsInstance(asked.outcome, Done)
+        self.assertEqual([], world.commands("box"))
+
     def test_settled_long_ago(self) -> None:
         """
         A chassis that was never seen off needs no time to settle.
