@@ -18,9 +18,22 @@ from twisted.trial.unittest import SkipTest, TestCase
 from powercoord.drivers.children import Children
 from powercoord.drivers.fence import FenceAgentDriver, FenceAgentSettings, driver
 from powercoord.drivers.fence.agents import USUAL_FOLDER, Agents, ask_now, installed
-from powercoord.errors import PowerAuthError, PowerConnError, PowerError, PowerSettingError, PowerToolError
+from powercoord.errors import (
+    PowerActionError,
+    PowerAuthError,
+    PowerConnError,
+    PowerError,
+    PowerRefusedError,
+    PowerSettingError,
+    PowerToolError,
+)
 from powercoord.model import Command, PowerState, Target
+from powercoord.sim.faults import Faults
+from powercoord.sim.fleet import SimulatedFleet
+from powercoord.sim.profile import Profile, User
 from powercoord.strict import Moment, Scalars
+from powercoord.testing.ipmi_sim import IpmiSimFleet, available
+from powercoord.testing.ipmi_sim_config import PASSWORD, USERNAME
 from tests.functional.web_server import scripted
 from tests.ipmi_world import FakeOperation
 
@@ -200,3 +213,117 @@ class EndingTests(FenceCase):
             self.assertIsInstance(error, kind, str(error))
             self.assertFalse(error.sent)
             self.assertNotIn(SECRET, str(error))
+
+
+UNUSABLE = "Failed: Unable to obtain correct plug status or plug is not available"
+
+
+class MaybePasswordTests(FenceCase):
+    """
+    Agents that fail without saying whether it was the password.
+    """
+
+    def failing(self, text: str, **more: Any) -> Target:
+        """
+        An agent of ours that says this, or that all is off while there is a file "good".
+        """
+        return self.own(f'if [ -e {self.folder}/good ]; then exit 2; fi; echo "{text}" >&2; exit 1', **more)
+
+    async def test_never_good(self) -> None:
+        """
+        A password that was never good counts as refused; where there is none, nothing could lock.
+        """
+        for text in (UNUSABLE, "KeyError: 'PowerState'", "Connection timed out"):
+            error = await self.error(self.failing(text, password=SECRET))
+            self.assertIsInstance(error, PowerAuthError, text)
+            self.assertIn("may be the user name or password", str(error))
+            self.assertTrue((await self.error(self.failing(text))).retryable, text)
+
+    async def test_good_before(self) -> None:
+        """
+        Where the password was good the last time it is a passing failure, once, until it is good again.
+        """
+        target = self.failing(UNUSABLE, password=SECRET)
+        good = self.folder / "good"
+        for _ in range(2):
+            good.touch()
+            self.assertIs(PowerState.OFF, await self.read(target))
+            good.unlink()
+            self.assertIs(PowerActionError, type(await self.error(target)))
+            self.assertIs(PowerAuthError, type(await self.error(target)))
+        good.touch()
+        await self.read(target)
+        good.unlink()
+        another = self.failing(UNUSABLE, password=TOKEN)
+        self.assertIs(PowerAuthError, type(await self.error(another)), "another password was good")
+
+    async def test_no_plug(self) -> None:
+        """
+        A plug that cannot be read is refused, and is no reason to leave the others alone.
+        """
+        error = await self.error(self.failing(UNUSABLE, password=SECRET, plug="99"))
+        self.assertIs(PowerRefusedError, type(error))
+        self.assertIn("plug 99", str(error))
+
+    async def test_change(self) -> None:
+        """
+        A change that fails after its device was read may have been done, whatever the agent says.
+        """
+        script = f'case "$asked" in *status*) exit 2;; esac; echo "{UNUSABLE}" >&2; exit 1'
+        error = await self.error(self.own(script, password=SECRET), Command.ON)
+        self.assertEqual((PowerActionError, True), (type(error), error.sent))
+
+
+class IpmilanTests(FenceCase):
+    """
+    The real `fence_ipmilan`, which says the same of a wrong password and of a mute BMC.
+    """
+
+    def ipmilan(self, address: str, port: int, **options: Any) -> Target:
+        return self.target(
+            "ipmilan",
+            {"ipport": port, "lanplus": True, **options},
+            address=address,
+            username=USERNAME,
+            password=SECRET,
+            timeout=Moment(6.0),
+        )
+
+    async def test_attempts(self) -> None:
+        """
+        A wrong password is one attempt to log in, by IPMI 2.0 and 1.5; a mute BMC is none, and not a refusal.
+        """
+        user = User(USERNAME.encode(), b"another")
+        fleet = SimulatedFleet(
+            reactor, 3, base="127.77.64.1", port=0, each=True, profile=Profile(users=(user,))
+        )
+        fleet.startService()
+        self.addCleanup(fleet.stopService)
+        mute = fleet.bmcs[2]
+        mute.set_faults(Faults(dead=True))
+        for bmc, newer, kind, attempts in (
+            (fleet.bmcs[0], True, PowerAuthError, 1),
+            (fleet.bmcs[1], False, PowerAuthError, 1),
+            (mute, True, PowerConnError, 0),
+        ):
+            error = await self.error(self.ipmilan(bmc.address, fleet.port, lanplus=newer), Command.ON)
+            self.assertEqual((kind, attempts), (type(error), bmc.bmc.sessions.begun), str(error))
+            self.assertFalse(error.sent)
+
+    async def test_other_peer(self) -> None:
+        """
+        With `ipmi_sim`, too: on and off, and a wrong password counts as refused.
+        """
+        if not available():
+            raise SkipTest("ipmi_sim is not installed: it comes with the Debian package openipmi")
+        with IpmiSimFleet(count=1, base="127.77.65.1") as fleet:
+            (bmc,) = fleet.bmcs
+            wrong = self.ipmilan(bmc.address, bmc.port)
+            self.assertIsInstance(await self.error(wrong), PowerAuthError)
+            right = self.target(
+                "ipmilan", {"ipport": bmc.port}, address=bmc.address, username=USERNAME, password=PASSWORD
+            )
+            for command, state in ((Command.ON, PowerState.ON), (Command.OFF, PowerState.OFF)):
+                await self.command(right, command)
+                self.assertIs(state, await self.read(right))
+            self.assertEqual((1, 1), (fleet.commands(0).n_on, fleet.commands(0).n_off))

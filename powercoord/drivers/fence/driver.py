@@ -19,7 +19,8 @@ to read without pauses and few times, and "not yet" is as good as "accepted".
 
 "Unable to connect/login" is what agents say when nobody answers and when the
 password is wrong.  The first should be tried again, the second must not be.  So
-we look whether the device takes a connection: if it does, it was the login.
+we look whether the device is there: if it is, it was the login.  What agents
+say of yet more things is the matter of note [A password that may be wrong].
 """
 
 from __future__ import annotations
@@ -30,25 +31,32 @@ from shutil import which
 from typing import Any
 
 from attrs import define, field
-from twisted.internet.endpoints import HostnameEndpoint
-from twisted.internet.protocol import Factory, Protocol
 from zope.interface import implementer
 
 from powercoord.drivers.children import Children, Ended, Program, surroundings
 from powercoord.drivers.children.children import RESERVE
 from powercoord.drivers.children.places import Rank
 from powercoord.drivers.fence.agents import USUAL_FOLDER, Agents, full_name, installed
+from powercoord.drivers.fence.knock import Knock
 from powercoord.drivers.fence.lines import Pace, check, lines, secrets
-from powercoord.drivers.fence.metadata import Agent
 from powercoord.drivers.fence.settings import CONTEXT, FenceAgentSettings, from_context
 from powercoord.drivers.fence.verdict import Trouble, error_of, reason, state_of, trouble_of
-from powercoord.errors import PowerAuthError, PowerConnError, PowerError, PowerUnsupportedError
+from powercoord.drivers.fence.welcome import Welcomes
+from powercoord.errors import (
+    PowerAuthError,
+    PowerConnError,
+    PowerError,
+    PowerRefusedError,
+    PowerUnsupportedError,
+)
 from powercoord.interfaces import Capabilities, IOperation, IPowerDriver
 from powercoord.model import Boot, Command, PowerState, Target
 from powercoord.settings import SecretText, sounds_secret
 
 _RANKS = {Command.OFF: Rank.OFF, Command.ON: Rank.CHANGE}
-_KNOCK = 1.0
+
+#: What may be said of a wrong password, too; None: whatever we do not know.
+_MAYBE_LOGIN = frozenset((Trouble.LOGIN, Trouble.OVERDUE, Trouble.UNUSABLE, None))
 
 
 @implementer(IPowerDriver)
@@ -70,6 +78,8 @@ class FenceAgentDriver:
     _children: Children
     _agents: Agents
     _environ: Mapping[str, str] = field(repr=False)
+    _knock: Knock
+    _welcomes: Welcomes = field(factory=Welcomes, init=False)
 
     def target(self, settings: FenceAgentSettings) -> Target:
         """
@@ -118,7 +128,7 @@ class FenceAgentDriver:
         await self._look(target, operation, (now + deadline) / 2)
         ended = await self._run(target, command.value, rank, operation, deadline)
         if ended.code != 0 and trouble_of(ended) is not Trouble.NOT_YET:
-            raise await self._error(target, ended, changes=True)
+            raise self._error(target, ended, changes=True)
 
     async def set_boot(self, target: Target, boot: Boot, operation: IOperation) -> None:
         """
@@ -136,7 +146,8 @@ class FenceAgentDriver:
         ended = await self._run(target, "status", Rank.READ, operation, until)
         state = state_of(ended)
         if state is None:
-            raise await self._error(target, ended, changes=False)
+            raise await self._not_let_in(target, ended, operation)
+        self._welcomes.let_in(target.endpoint, _settings(target))
         return state
 
     def _deadline(self, target: Target, operation: IOperation) -> float:
@@ -157,34 +168,34 @@ class FenceAgentDriver:
         )
         return await self._children.run(program, operation, deadline, rank)
 
-    async def _error(self, target: Target, ended: Ended, *, changes: bool) -> PowerError:
+    def _error(self, target: Target, ended: Ended, *, changes: bool) -> PowerError:
         settings = _settings(target)
-        hidden = secrets(settings)
-        what = f"{full_name(settings.agent)} {place_of(settings)}".rstrip()
-        if trouble_of(ended) is not Trouble.LOGIN:
-            return error_of(what, ended, hidden, changes=changes)
-        said = reason(ended, hidden)
-        agent = self._agents.known(self._agents.path(settings.agent, settings.folder))
-        if await self._answers(settings, agent):
-            return PowerAuthError(
-                f"{what}: {said}; it takes connections, so it must be the user name or password"
-            )
-        return PowerConnError(f"{what}: {said}; it takes no connection")
+        return error_of(_what(settings), ended, secrets(settings), changes=changes)
 
-    async def _answers(self, settings: FenceAgentSettings, agent: Agent | None) -> bool:
+    async def _not_let_in(self, target: Target, ended: Ended, operation: IOperation) -> PowerError:
         """
-        Whether the device takes a connection; see note [A refused login].
+        Why a look failed; see notes [A refused login] and [A password that may be wrong].
         """
-        port = _port(settings, agent)
-        if not settings.address or port is None:
-            return True
-        there = HostnameEndpoint(self._reactor, settings.address.strip("[]"), port, timeout=_KNOCK)
-        try:
-            connected: Any = await there.connect(Factory.forProtocol(Protocol))
-        except Exception:  # noqa: BLE001 - whatever keeps us from connecting keeps the agent from it
-            return False
-        connected.transport.abortConnection()
-        return True
+        settings = _settings(target)
+        trouble = trouble_of(ended)
+        plain = self._error(target, ended, changes=False)
+        hidden = secrets(settings)
+        if trouble not in _MAYBE_LOGIN or not (hidden or trouble is Trouble.LOGIN):
+            return plain
+        text = f"{_what(settings)}: {reason(ended, hidden)}"
+        agent = self._agents.known(self._agents.path(settings.agent, settings.folder))
+        if not await self._knock.answers(settings, agent, operation):
+            return PowerConnError(f"{text}; it does not answer")
+        if trouble is Trouble.LOGIN:
+            return PowerAuthError(f"{text}; it answers, so it must be the user name or password")
+        if trouble is Trouble.UNUSABLE and settings.plug:
+            return PowerRefusedError(f"{text}; it answers, so there may be no such plug")
+        if self._welcomes.forget(target.endpoint, settings):
+            return plain
+        return PowerAuthError(
+            f"{text}; it answers and has not let us in before, so it may be the user name or password,"
+            " and is not tried again"
+        )
 
 
 def endpoint_of(settings: FenceAgentSettings) -> str:
@@ -217,22 +228,14 @@ def place_of(settings: FenceAgentSettings) -> str:
     return " ".join(word for word in (settings.address, plug) if word)
 
 
+def _what(settings: FenceAgentSettings) -> str:
+    return f"{full_name(settings.agent)} {place_of(settings)}".rstrip()
+
+
 def _settings(target: Target) -> FenceAgentSettings:
     if not isinstance(target.settings, FenceAgentSettings):
         raise TypeError(f"settings of {target.driver} given to fence-agent")
     return target.settings
-
-
-def _port(settings: FenceAgentSettings, agent: Agent | None) -> int | None:
-    """
-    The port that an agent's login goes to, by the rules of their library.
-    """
-    parameter = None if agent is None else agent.parameters.get("ipport")
-    default = None if parameter is None else parameter.default
-    if any(settings.options.get(name) in (True, 1, "1", "yes", "on", "true") for name in ("ssh", "secure")):
-        default = "22"
-    chosen = str(settings.options.get("ipport", default or ""))
-    return int(chosen) if chosen.isdecimal() and 0 < int(chosen) < 65536 else None
 
 
 def driver(reactor: Any) -> FenceAgentDriver:
@@ -241,4 +244,4 @@ def driver(reactor: Any) -> FenceAgentDriver:
     """
     setsid = which("setsid")
     children = Children(reactor, (setsid,) if setsid else ())
-    return FenceAgentDriver(reactor, children, Agents(children, os.environ), os.environ)
+    return FenceAgentDriver(reactor, children, Agents(children, os.environ), os.environ, Knock(reactor))

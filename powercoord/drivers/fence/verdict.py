@@ -35,11 +35,14 @@ _NOISE = re.compile(r"Please use '-h' for usage|DeprecationWarning|^\s*(from|imp
 
 class Trouble(Enum):
     """
-    A kind of failure; ``LOGIN``: nobody can tell from this text whether it was the way there or the password.
+    A kind of failure.
+
+    ``LOGIN``: it was the way there or the password.  ``OVERDUE`` and ``UNUSABLE``: these or something else.
     """
 
     LOGIN = "login"
     NOT_YET = "not yet"
+    OVERDUE = "overdue"
     SILENT = "silent"
     UNUSABLE = "unusable"
     SETTING = "setting"
@@ -52,7 +55,7 @@ class Trouble(Enum):
 TEXTS: Sequence[tuple[str, Trouble]] = (
     ("unable to connect/login", Trouble.LOGIN),
     ("timed out waiting to power", Trouble.NOT_YET),
-    ("connection timed out", Trouble.SILENT),
+    ("connection timed out", Trouble.OVERDUE),
     ("connection lost", Trouble.SILENT),
     ("connection refused", Trouble.SILENT),
     ("no route to host", Trouble.SILENT),
@@ -72,6 +75,7 @@ TEXTS: Sequence[tuple[str, Trouble]] = (
 )
 
 _ERRORS: dict[Trouble, tuple[Callable[..., PowerError], bool]] = {
+    Trouble.OVERDUE: (PowerConnError, True),
     Trouble.SILENT: (PowerConnError, True),
     Trouble.UNUSABLE: (PowerActionError, True),
     Trouble.SETTING: (PowerSettingError, False),
