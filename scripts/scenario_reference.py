@@ -55,7 +55,9 @@ def _table(results: Results) -> str:
 
 def _cell(row: Mapping[str, Any] | None) -> str:
     if row is None:
-        return "cannot be shown"
+        return "not run"
+    if "absent" in row:
+        return f"not shown: {row['absent']}"
     commands = ", ".join(f"`{word}`" for word in row["commands"])
     if "cancel" in row["step"]:
         return str(row["seen"])

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -37,6 +37,7 @@ from powercoord.model import (
     Verb,
 )
 from powercoord.registry import Limits, Registry, build_registry
+from powercoord.testing.conformance.bench import ABILITIES
 from powercoord.testing.conformance.cancelling import spread
 from powercoord.testing.conformance.case import ConformanceCase, needs
 from tests.registry.world import FixedRoster, ListJournal
@@ -55,6 +56,14 @@ QUICK = Timing(
     retry_pause=0.1,
 )
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+
+#: The steps that need something of a bench; where it is declared absent, the page has the reason.
+NEEDED = {
+    "ignores_soft": "soft-off, ignored",
+    "refused": "wrong password",
+    "unreachable": "endpoint dead",
+    "mute": "endpoint dying half-way",
+}
 
 
 @define(eq=False)
@@ -85,6 +94,15 @@ class Scenario(ConformanceCase):
     cancels = 12
     timing = QUICK
     registry: Registry
+
+    async def rule_absences(self) -> None:
+        """
+        What cannot be shown is said, with the reason.
+        """
+        self.assertEqual(set(), set(self.absent) - set(ABILITIES))
+        for ability, step in NEEDED.items():
+            if ability in self.absent:
+                self.leave({"step": step, "absent": self.absent[ability]})
 
     async def rule_on(self) -> None:
         """
@@ -313,9 +331,14 @@ class Scenario(ConformanceCase):
         self.write(step, text, self.commands(), self.bench.clock.seconds() - self._asked_at)
 
     def write(self, step: str, seen: str, commands: list[str], seconds: float) -> None:
+        self.leave({"step": step, "seen": seen, "commands": commands, "seconds": round(seconds, 2)})
+
+    def leave(self, row: Mapping[str, Any]) -> None:
+        """
+        Leave a line for the page, if one is made.
+        """
         folder = os.environ.get(VARIABLE)
         if folder:
-            row = {"step": step, "seen": seen, "commands": commands, "seconds": round(seconds, 2)}
             with Path(folder, f"{self.driver.name}.jsonl").open("a", encoding="utf-8") as lines:
                 lines.write(json.dumps(row) + "\n")
 

@@ -105,6 +105,9 @@ class IpmitoolBench(Bench):
     def obeys_soft(self) -> None:
         self._bmc.machine.latency = Latency(soft=0.0)
 
+    def ignores_soft(self) -> None:
+        self._bmc.machine.latency = Latency(soft=None)
+
 
 class IpmitoolConformanceTests(DriverConformance, TestCase):
     timeout = 120

@@ -26,7 +26,7 @@ from tests.functional.web_server import Peer, identity
 reactor: Any = global_reactor
 USERNAME, PASSWORD, WRONG = "admin", "xyzzy-plugh-17", "not-the-password"
 IDENTITY = identity(address="127.0.0.1")
-AFTER = {"on": True, "off": False, "soft": False, "reset": True}
+AFTER = {"on": True, "off": False, "reset": True}
 
 
 @define(eq=False)
@@ -35,6 +35,7 @@ class Server(Resource):
     Nodes by their ids, each with its power and what was done to it.
 
     :ivar deaf: nothing is heard; ``dumb``: changes are done and not answered.
+    :ivar stubborn: a soft stop is accepted and ignored.
     """
 
     isLeaf = True  # noqa: N815 - Twisted's name
@@ -44,6 +45,7 @@ class Server(Resource):
     logins: int = 0
     deaf: bool = False
     dumb: bool = False
+    stubborn: bool = False
 
     def __attrs_post_init__(self) -> None:
         Resource.__init__(self)
@@ -69,7 +71,7 @@ class Server(Resource):
         asked = json.load(request.content)  # type: ignore[arg-type]
         assert request.path == f"/{asked['command']}".encode()
         self.done[node].append(asked["command"])
-        self.power[node] = AFTER[asked["command"]]
+        self.power[node] = AFTER.get(asked["command"], self.stubborn and self.power[node])
         return NOT_DONE_YET if self.dumb else b"ok"
 
 
@@ -152,9 +154,10 @@ class WebhookBench(Bench):
         self._server.deaf = self._server.dumb = False
 
     def obeys_soft(self) -> None:
-        """
-        It always does.
-        """
+        self._server.stubborn = False
+
+    def ignores_soft(self) -> None:
+        self._server.stubborn = True
 
 
 class WebhookConformanceTests(DriverConformance, TestCase):
