@@ -31,7 +31,7 @@ from powercoord.model import (
 )
 from powercoord.parking import Cause, Parking
 from powercoord.stages import Drain, Source, Stage
-from tests.fake_client import NOON, FakeClient, action
+from tests.fake_client import NOON, FakeClient, FakeSession, action
 from tests.test_cli_power import CommandCase
 
 WANTED = Wanted(goal=Goal.ON, since=NOON, action="a1", request_id="r1", requester="alice")
@@ -383,6 +383,31 @@ class ListingTests(CommandCase):
         )
         told = json.loads(self.run_command("drivers", "--json").stdout)
         self.assertEqual(("ipmi", "odd"), (told["drivers"][0]["name"], told["broken"][0]["name"]))
+
+    def test_agents(self) -> None:
+        """
+        The agents that a driver can run here are listed, and one shown, without a coordinator.
+        """
+
+        class Runner:
+            agents = staticmethod(lambda: ["fence_a", "fence_b"])
+            agent_page = staticmethod(lambda name: f"{name}: a plug\nsettings:\n")
+
+        class Sealed(FakeSession):
+            def drivers(self) -> Any:
+                return {"fence-agent": Runner(), "paper": object()}, {}
+
+        self.session = Sealed(Overriding(self.client, installed=None))
+        listed = self.run_command("drivers", "fence-agent", "--agent")
+        self.assertEqual("fence_a\nfence_b\n", listed.stdout)
+        shown = self.run_command("drivers", "fence-agent", "--agent", "fence_b")
+        self.assertEqual("fence_b: a plug\nsettings:\n", shown.stdout)
+        told = json.loads(self.run_command("drivers", "fence-agent", "--agent", "--json").stdout)
+        self.assertEqual({"agents": ["fence_a", "fence_b"]}, told)
+        for driver, words in (("paper", "runs no agents"), ("odd", "unknown driver 'odd'")):
+            refused = self.run_command("drivers", driver, "--agent", "x")
+            self.assertNotEqual(0, refused.exit_code)
+            self.assertIn(words, refused.stderr)
 
     def test_broken_drivers(self) -> None:
         """

@@ -111,12 +111,25 @@ def nodes(session: Session, /, nodeset: str, json: bool) -> int:
 
 @click.command()
 @click.argument("name", required=False)
+@click.option(
+    "--agent",
+    metavar="[AGENT]",
+    is_flag=False,
+    flag_value="",
+    help="What an agent takes that the driver can run (fence-agent); without a name, which there are here.",
+)
 @as_json
 @click.pass_obj
-def drivers(session: Session, /, name: str | None, json: bool) -> int:
+def drivers(session: Session, /, name: str | None, agent: str | None, json: bool) -> int:
     """
     List the coordinator's drivers, or the settings of one.
+
+    With --agent no coordinator is asked: the agents are those of this machine.
     """
+    if agent is not None:
+        from powercoord.cli.agents import show_agents
+
+        return show_agents(session, name or "fence-agent", agent, Screen(json))
 
     async def work(world: World) -> int:
         from powercoord.cli.listing import list_drivers

@@ -128,6 +128,14 @@ class DummyTests(FenceCase):
         error = self.assertRaises(PowerSettingError, self.target, "dummy", {"status_fle": "x"})
         self.assertIn("did you mean 'status_file'?", str(error))
 
+    def test_page(self) -> None:
+        """
+        An agent's page has what it takes, and the agents of the machine are known.
+        """
+        self.assertIn("fence_dummy", self.driver.agents())
+        page = self.driver.agent_page("dummy")
+        self.assertIn("status_file", page)
+
     def test_known(self) -> None:
         """
         An agent is asked once, and again when its file has changed.

@@ -39,6 +39,7 @@ from powercoord.drivers.children.places import Rank
 from powercoord.drivers.fence.agents import USUAL_FOLDER, Agents, full_name, installed
 from powercoord.drivers.fence.knock import Knock
 from powercoord.drivers.fence.lines import Pace, check, lines, secrets
+from powercoord.drivers.fence.manual_page import page
 from powercoord.drivers.fence.settings import CONTEXT, FenceAgentSettings, from_context
 from powercoord.drivers.fence.verdict import Trouble, error_of, reason, state_of, trouble_of
 from powercoord.drivers.fence.welcome import Welcomes
@@ -109,6 +110,20 @@ class FenceAgentDriver:
         """
         agents = () if installed(USUAL_FOLDER) else ("fence-agents",)
         return (*agents, *(() if which("setsid") else ("util-linux",)))
+
+    def agents(self) -> Sequence[str]:
+        """
+        The agents that are installed.
+        """
+        return installed(USUAL_FOLDER)
+
+    def agent_page(self, name: str) -> str:
+        """
+        What an agent takes, for people; waits for the agent to say so.
+
+        :raises PowerError: it is not there, or does not say.
+        """
+        return page(self._agents.now(self._agents.path(name, USUAL_FOLDER)))
 
     async def read(self, target: Target, operation: IOperation) -> PowerState:
         """
