@@ -26,17 +26,11 @@ from twisted.protocols import amp
 from twisted.trial.unittest import TestCase
 
 from powercoord.api.commands import DescribePowerTypes, PowerOff, PowerOn, PowerQuery
-from powercoord.sim.amt.fleet import AmtFleet
-from powercoord.sim.amt.profile import Profile as AmtProfile
-from powercoord.sim.fleet import SimulatedFleet
-from powercoord.sim.profile import Profile, User
 from tests.functional.canaries import Canaries, Words
+from tests.functional.canary_fleet import CONTEXTS, NODES, CanaryFleet
 from tests.functional.signalled_twistd import SignalledCase
 
 CLI = "from powercoord.cli import main; main()"
-
-# Nobody listens there.
-NOBODY = "127.79.200.1"
 
 HEAD = """\
 [server]
@@ -50,71 +44,18 @@ settle = "0s"
 minimum_off = "0s"
 poll = "100ms"
 retries = 1
+retry_pause = "100ms"
 """
 
-# For each driver: nodes whose names begin with it.
-NODES: Mapping[str, str] = {
-    "ipmi": """
-[nodes.ipmi-right]
-driver = "ipmi"
-address = "{ipmi}"
-username = "admin"
-password = "{right}"
-
-[nodes.ipmi-wrong]
-driver = "ipmi"
-address = "{other_ipmi}"
-username = "admin"
-password = {{ file = "{ipmi_wrong}" }}
-
-[nodes.ipmi-dead]
-driver = "ipmi"
-address = "{nobody}:9"
-password = {{ file = "{ipmi_dead}" }}
-k_g = {{ file = "{ipmi_key}" }}
-timeout = 1
-""",
-    "amt": """
-[nodes.amt-right]
-driver = "amt"
-address = "{amt}"
-port = {amt_port}
-tls = "off"
-password = "{right}"
-
-[nodes.amt-wrong]
-driver = "amt"
-address = "{other_amt}"
-port = {amt_port}
-tls = "off"
-password = {{ file = "{amt_wrong}" }}
-
-[nodes.amt-dead]
-driver = "amt"
-address = "{nobody}"
-password = {{ file = "{amt_dead}" }}
-timeout = 1
-""",
-}
-
-# As a region describes nodes that are not configured.
-CONTEXTS: Mapping[str, Mapping[str, str]] = {
-    "ipmi": {"power_address": f"{NOBODY}:10", "power_user": "admin", "power_pass": "*", "k_g": "*"},
-    "amt": {"power_address": NOBODY, "power_user": "admin", "power_pass": "*"},
-}
-
+# One after the other, for all nodes; those in one row at the same time.
 VERBS = (
-    ["query", "--json"],
-    ["on", "--deadline", "4s"],
-    ["status"],
-    ["off", "--soft", "--deadline", "2s"],
-    ["cycle", "--deadline", "4s"],
-    ["reset", "--deadline", "2s", "--json"],
-    ["boot", "pxe"],
-    ["off", "--deadline", "4s"],
-    ["status", "--json"],
-    ["history", "--json"],
-    ["nodes"],
+    (["query", "--json"], ["nodes"]),
+    (["on", "--deadline", "4s"],),
+    (["off", "--soft", "--deadline", "1s"], ["status"]),
+    (["cycle", "--deadline", "4s"],),
+    (["reset", "--deadline", "2s", "--json"], ["boot", "pxe"]),
+    (["off", "--deadline", "4s"],),
+    (["status", "--json"], ["history", "--json"]),
 )
 
 # What somebody may write by mistake where a password belongs; in one file, and each in one of its own.
@@ -123,9 +64,31 @@ MISTAKES = (
     'password = ["{0}"]',
     'password = {{ text = "{0}" }}',
     'password = {{ file = ["{0}"] }}',
-    'password = "{0}{0}{0}"',
-    'password = "{0}[1-3]{0}{0}"',
+    'password = "{0}\\n{0}{0}{0}"',
+    'password = "{0}[1-3]{0}{0}{0}"',
 )
+URIS = "".join(f'power_{what}_uri = "http://127.0.0.1/"\n' for what in ("on", "off", "query"))
+
+# For each driver, what else it needs, and mistakes with its own settings.
+OWN_MISTAKES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "ipmi": ('address = "127.0.0.1"\n', ('k_g = ["{0}"]', 'k_g = "{0}{0}{0}"', 'password = "{0}{0}{0}"')),
+    "ipmitool": ('address = "127.0.0.1"\n', ('k_g = 7\nkg = "{0}"', 'k_g = "0x{0}"')),
+    "amt": ('address = "127.0.0.1"\n', ('pin = "{0}"\npasswd = "{0}"',)),
+    "redfish": ('address = "127.0.0.1"\nusername = "u"\n', ('token = "{0}"',)),
+    "virsh": ('domain = "d"\n', ('password = "{0}"', 'identity_file = ["{0}"]')),
+    "fence-agent": (
+        'agent = "redfish"\naddress = "127.0.0.1"\nusername = "u"\n',
+        (
+            'options = "{0}"',
+            'options = {{ ipport = ["{0}"] }}',
+            'options = {{ passwd = "{0}" }}',
+            'options = {{ tokn = "{0}" }}',
+            'options = {{ password = {{ text = "{0}" }} }}',
+        ),
+    ),
+    "webhook": (URIS, ('token = ["{0}"]', 'token = "{0}"\npassword = "{0}"', 'token = "{0}\\n{0}"')),
+    "manual": ('place = "rack 1"\n', ('password = "{0}"',)),
+}
 NOT_TOML = ('password = "{0}"\npassword = "{0}"', 'password = "{0}')
 
 
@@ -139,42 +102,8 @@ class NoSecretTests(SignalledCase):
     def setUp(self) -> None:
         super().setUp()
         self.canaries = Canaries()
+        self.fleet = CanaryFleet(self.canaries, self.folder, self.addCleanup)
         self.heard: list[bytes] = []
-
-    def kept(self, name: str) -> str:
-        """
-        A new password in a file of its own; the file's name.
-        """
-        path = self.folder / f"{name}.secret"
-        path.touch(0o600)
-        path.write_text(f"{self.canaries.new(name)}\n")
-        return path.name
-
-    def configured(self) -> str:
-        """
-        The text of a configuration with all drivers.
-        """
-        right = self.canaries.new("right")
-        user = User(b"admin", right.encode())
-        fleet = SimulatedFleet(reactor, 2, base="127.79.201.1", port=0, profile=Profile(users=(user,)))
-        fleet.startService()
-        self.addCleanup(fleet.stopService)
-        bmcs = [f"{bmc.address}:{fleet.port}" for bmc in fleet.bmcs]
-        names = ("server", "ipmi_wrong", "ipmi_dead", "ipmi_key", "amt_wrong", "amt_dead")
-        files = {name: self.kept(name) for name in names}
-        text = HEAD + "".join(NODES.values())
-        places = {"ipmi": bmcs[0], "other_ipmi": bmcs[1], "nobody": NOBODY, **self.amts(right)}
-        return text.format(folder=self.folder, right=right, **places, **files)
-
-    def amts(self, right: str) -> dict[str, object]:
-        """
-        Where two simulated AMT devices are.
-        """
-        self.amt = AmtFleet(reactor, 2, base="127.79.202.1", port=0, profile=AmtProfile(password=right))
-        self.amt.startService()
-        self.addCleanup(self.amt.stopService)
-        first, second = self.amt.bmcs
-        return {"amt": first.address, "other_amt": second.address, "amt_port": self.amt.port}
 
     async def powercoord(self, *words: str, config: Path | None = None) -> int:
         """
@@ -189,8 +118,8 @@ class NoSecretTests(SignalledCase):
 
     async def every_verb(self) -> None:
         nodes = ",".join(re.findall(r"^\[nodes\.([a-z-]+)\]", "".join(NODES.values()), re.MULTILINE))
-        for words in VERBS:
-            await self.powercoord(*words, nodes)
+        for row in VERBS:
+            await gatherResults([Deferred.fromCoroutine(self.powercoord(*words, nodes)) for words in row])
 
     async def as_a_region(self) -> None:
         """
@@ -199,18 +128,24 @@ class NoSecretTests(SignalledCase):
         wire = await connectProtocol(UNIXClientEndpoint(reactor, str(self.folder / "amp.sock")), amp.AMP())
         answer = await wire.callRemote(DescribePowerTypes)
         self.heard.append(repr(answer).encode())
-        for kind, context in CONTEXTS.items():
-            for turn, command in enumerate((PowerQuery, PowerOn, PowerOff)):
-                words: dict[str, Any] = {
-                    key: self.canaries.new(f"{kind} {key} {turn}") if value == "*" else value
-                    for key, value in context.items()
-                }
-                node = {"system_id": f"{kind}-{turn}", "hostname": "h", "power_type": kind, "context": words}
-                await self.call(wire, command, node)
-                # The same, with something in it that makes no sense.
-                await self.call(wire, command, {**node, "context": {**words, "power_address": ["x"]}})
-                await self.call(wire, command, {**node, "power_type": f"no-{kind}"})
+        kinds = (self.described(wire, *each) for each in CONTEXTS.items())
+        await gatherResults(list(map(Deferred.fromCoroutine, kinds)))
         wire.transport.loseConnection()
+
+    async def described(self, wire: amp.AMP, kind: str, context: Mapping[str, str]) -> None:
+        """
+        A node of one driver as a region describes it.
+        """
+        for turn, command in enumerate((PowerQuery, PowerOn, PowerOff)):
+            words: dict[str, Any] = {
+                key: self.canaries.new(f"{kind} {key} {turn}") if value == "*" else value
+                for key, value in context.items()
+            }
+            node = {"system_id": f"{kind}-{turn}", "hostname": "h", "power_type": kind, "context": words}
+            await self.call(wire, command, node)
+            # The same, with something in it that makes no sense.
+            await self.call(wire, command, {**node, "context": {**words, "power_address": ["x"]}})
+            await self.call(wire, command, {**node, "power_type": f"no-{kind}"})
 
     async def call(self, wire: amp.AMP, command: type[amp.Command], arguments: dict[str, Any]) -> None:
         try:
@@ -223,12 +158,14 @@ class NoSecretTests(SignalledCase):
         """
         Look at configurations in which a password stands where none is understood.
         """
-        node = '[nodes.{0}]\ndriver = "ipmi"\naddress = "127.0.0.1"\n{1}\n'
-        lines = [
-            node.format(f"x{turn}", mistake.format(self.canaries.new(mistake)))
-            for turn, mistake in enumerate((*MISTAKES, *NOT_TOML))
-        ]
-        for turn, text in enumerate(("".join(lines[: len(MISTAKES)]), *lines[len(MISTAKES) :])):
+        lines: list[str] = []
+        for kind, (needed, own) in OWN_MISTAKES.items():
+            for mistake in (*MISTAKES, *own):
+                secret = self.canaries.new(f"{kind}: {mistake}")
+                head = f'[nodes.x{len(lines)}]\ndriver = "{kind}"\n{needed}'
+                lines.append(f"{head}{mistake.format(secret)}\n")
+        broken = [f"[nodes.x]\n{text.format(self.canaries.new(text))}\n" for text in NOT_TOML]
+        for turn, text in enumerate(("".join(lines), *broken)):
             config = self.folder / f"mistake{turn}.toml"
             config.write_text(text)
             code = await self.powercoord("check-config", str(config))
@@ -238,7 +175,7 @@ class NoSecretTests(SignalledCase):
         """
         None of some dozen passwords is found, in plain or coded, in anything that leaves the coordinator.
         """
-        (self.folder / "pc.toml").write_text(self.configured())
+        (self.folder / "pc.toml").write_text(self.fleet.configured(HEAD))
         self.assertEqual(0, await self.powercoord("check-config"), self.heard)
         twistd = await self.start()
         words = Words(os.getpid())
@@ -260,10 +197,12 @@ class NoSecretTests(SignalledCase):
         self.assertEqual({}, self.canaries.found_below(self.folder / "state"))
         self.assertTrue(any(b"pc.toml" in line for line in words.seen), "no command line was seen")
         self.assertIn(b"ipmi-right", b"".join(self.heard))
-        right, wrong = (station.record for station in self.amt.bmcs)
+        right, wrong = (station.record for station in self.fleet.amt.bmcs)
         self.assertLess({"2", "8", "12"}, set(right.asked_for()))
         self.assertEqual([], wrong.asked_for())
         self.assertLess(0, wrong.wrong_passwords)
+        self.assertEqual((0, True), (self.fleet.machine.refused, self.fleet.other.refused > 0))
+        self.assertLess(0, self.fleet.ipmi.bmcs[3].bmc.sessions.begun, "ipmitool was not run")
 
 
 class CanaryTests(TestCase):
