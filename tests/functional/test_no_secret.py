@@ -36,6 +36,7 @@ HEAD = """\
 [server]
 state_dir = "{folder}/state"
 amp = ["unix:{folder}/amp.sock"]
+graceful_shutdown_timeout = "1s"
 secret = {{ file = "server.secret" }}
 
 [timing]
