@@ -245,7 +245,7 @@ AGENT = """\
 """
 ACTIONS = {
     "careful": 'case "$asked" in *action=status*) exit 2;; esac; exit 0',
-    "telling": 'echo "$asked"; echo "$asked" >&2; exit 1',
+    "telling": "echo $asked; echo $asked >&2; exit 1",
 }
 
 
