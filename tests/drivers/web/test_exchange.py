@@ -5,11 +5,12 @@ Tests for `powercoord.drivers.web.exchange`: what leaves, what comes back, and h
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.trial.unittest import SynchronousTestCase
 
+from powercoord.drivers.web import Answer, Exchange
 from powercoord.errors import OperationCancelled, PowerActionError, PowerConnError, PowerRefusedError
 from tests.drivers.web.world import Errand, World, ask
 
@@ -20,6 +21,31 @@ class ExchangeCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.world = World()
         self.exchange = self.world.exchange()
+        self.asked: list[Deferred[Answer]] = []
+        self.addCleanup(self.leave_nothing)
+
+    def ask(self, exchange: Exchange, *words: Any, **more: Any) -> Deferred[Answer]:
+        """
+        Begin an exchange, which ends with the test.
+        """
+        asked = ask(exchange, *words, **more)
+        self.asked.append(asked)
+        return asked
+
+    def leave_nothing(self) -> None:
+        """
+        Whatever is going on ends when it is closed, and nothing stays behind.
+
+        Left to the garbage collector, an exchange in flight would let one go that waits in line, and is
+        garbage itself.
+        """
+        unanswered = [asked for asked in self.asked if not asked.called]
+        closing = gatherResults([Deferred.fromCoroutine(each.close()) for each in self.world.exchanges])
+        self.world.turn()
+        self.successResultOf(closing)
+        for asked in unanswered:
+            self.failureResultOf(asked, PowerConnError)
+        self.assertEqual([], self.world.clock.getDelayedCalls())
 
     def failed(self, asked: Deferred[object], kind: type[E]) -> E:
         self.world.turn()
@@ -33,7 +59,7 @@ class AskTests(ExchangeCase):
         """
         A request leaves with its host and headers, and the answer comes back in full.
         """
-        asked = ask(self.exchange, headers={"X-Auth-Token": "t"})
+        asked = self.ask(self.exchange, headers={"X-Auth-Token": "t"})
         lines = self.world.heard().decode().split("\r\n")
         self.world.say(b"body", etag='"1"')
         answer = self.successResultOf(asked)
@@ -46,7 +72,7 @@ class AskTests(ExchangeCase):
         """
         A body leaves with its length.
         """
-        ask(self.exchange, "POST")
+        self.ask(self.exchange, "POST")
 
         self.assertIn(b"Content-Length: 2\r\n", heard := self.world.heard())
         self.assertTrue(heard.endswith(b"\r\n\r\n{}"))
@@ -56,7 +82,7 @@ class AskTests(ExchangeCase):
         Whatever the status, an answer is an answer.
         """
         for status in (401, 404, 500, 503):
-            asked = ask(self.exchange)
+            asked = self.ask(self.exchange)
             self.world.say(b"no", status=f"{status} Whatever")
             self.assertEqual(status, self.successResultOf(asked).status)
 
@@ -64,7 +90,7 @@ class AskTests(ExchangeCase):
         """
         Neither headers nor bodies show in anything that is printed.
         """
-        asked = ask(self.exchange, headers={"Authorization": "hush"})
+        asked = self.ask(self.exchange, headers={"Authorization": "hush"})
         self.world.say(b"hush", set_cookie="hush")
 
         self.assertNotIn("hush", repr(self.successResultOf(asked)) + repr(self.exchange))
@@ -73,7 +99,7 @@ class AskTests(ExchangeCase):
         """
         A body without a length ends with its connection.
         """
-        asked = ask(self.exchange)
+        asked = self.ask(self.exchange)
         self.world.socket.say(b"HTTP/1.1 200 OK\r\n\r\nsome")
         self.world.socket.say(b" more")
         self.assertNoResult(asked)
@@ -86,7 +112,7 @@ class AskTests(ExchangeCase):
         """
         A body that ends before its length was lost.
         """
-        asked = ask(self.exchange, "POST", changes=True)
+        asked = self.ask(self.exchange, "POST", changes=True)
         self.world.socket.say(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nsome")
         self.world.socket.drop()
 
@@ -96,7 +122,7 @@ class AskTests(ExchangeCase):
         """
         Whatever does not speak HTTP is told so, and left.
         """
-        asked = ask(self.exchange)
+        asked = self.ask(self.exchange)
         self.world.socket.say(b"SSH-2.0-OpenSSH_9.2\r\n")
 
         self.assertIn("HTTP", str(self.failed(asked, PowerConnError)))
@@ -109,7 +135,7 @@ class ConnectionTests(ExchangeCase):
         One request after another goes over one connection.
         """
         for _ in range(5):
-            asked = ask(self.exchange)
+            asked = self.ask(self.exchange)
             self.world.say()
             self.successResultOf(asked)
 
@@ -120,7 +146,7 @@ class ConnectionTests(ExchangeCase):
         """
         What is asked at once waits in line.
         """
-        first, second = ask(self.exchange, path="/1"), ask(self.exchange, path="/2")
+        first, second = self.ask(self.exchange, path="/1"), self.ask(self.exchange, path="/2")
         self.assertEqual(1, self.world.heard().count(b"HTTP/1.1"))
         self.world.say(b"1")
         self.assertIn(b"GET /2", self.world.heard())
@@ -135,7 +161,7 @@ class ConnectionTests(ExchangeCase):
         """
         exchange = self.world.exchange(connections=2)
         for path in ("/1", "/2", "/3"):
-            ask(exchange, path=path)
+            self.ask(exchange, path=path)
 
         self.assertEqual(2, len(self.world.sockets))
 
@@ -143,13 +169,13 @@ class ConnectionTests(ExchangeCase):
         """
         An unused connection is closed after a while, and a new one made when it is needed.
         """
-        ask(self.exchange)
+        self.ask(self.exchange)
         self.world.say()
         self.world.clock.advance(9.0)
         self.assertTrue(self.world.socket.open)
         self.world.clock.advance(1.5)
         self.assertFalse(self.world.socket.open)
-        ask(self.exchange, until=20.0)
+        self.ask(self.exchange, until=20.0)
 
         self.assertEqual(2, len(self.world.sockets))
 
@@ -164,11 +190,11 @@ class ConnectionTests(ExchangeCase):
             b"HTTP/1.1 200 OK\r\nKeep-Alive: timeout=0",
         )
         for number, head in enumerate(heads, 1):
-            asked = ask(self.exchange)
+            asked = self.ask(self.exchange)
             self.world.socket.say(head + b"\r\nContent-Length: 0\r\n\r\n")
             self.successResultOf(asked)
             self.assertEqual(number, len(self.world.sockets), head)
-        ask(self.exchange, "POST", changes=True)
+        self.ask(self.exchange, "POST", changes=True)
 
         self.assertEqual(len(heads) + 1, len(self.world.sockets))
 
@@ -178,7 +204,7 @@ class ConnectionTests(ExchangeCase):
         """
         for pause, sockets in ((0.0, 1), (0.4, 1), (0.4, 1), (0.6, 2)):
             self.world.clock.advance(pause)
-            asked = ask(self.exchange)
+            asked = self.ask(self.exchange)
             self.world.say(keep_alive="timeout=1, max=32")
             self.successResultOf(asked)
             self.assertEqual(sockets, len(self.world.sockets))
@@ -187,21 +213,21 @@ class ConnectionTests(ExchangeCase):
         """
         Closing gives the connection back, and nothing is asked after it.
         """
-        ask(self.exchange)
+        self.ask(self.exchange)
         self.world.say()
         closing = Deferred.fromCoroutine(self.exchange.close())
         self.world.turn()
         self.successResultOf(closing)
 
         self.assertFalse(self.world.socket.open)
-        self.failed(ask(self.exchange), PowerConnError)
+        self.failed(self.ask(self.exchange), PowerConnError)
         self.assertEqual([], self.world.clock.getDelayedCalls())
 
     def test_close_in_flight(self) -> None:
         """
         Closing ends what is going on, and says whether a change may have arrived.
         """
-        asked = ask(self.exchange, "POST", changes=True)
+        asked = self.ask(self.exchange, "POST", changes=True)
         closing = Deferred.fromCoroutine(self.exchange.close())
         error = self.failed(asked, PowerConnError)
         self.successResultOf(closing)
@@ -214,7 +240,7 @@ class ConnectionTests(ExchangeCase):
         Where nobody listens, nothing was sent.
         """
         self.world.refuses = True
-        error = self.failed(ask(self.exchange, "POST", changes=True), PowerConnError)
+        error = self.failed(self.ask(self.exchange, "POST", changes=True), PowerConnError)
 
         self.assertEqual(("http://192.0.2.1:80: connection refused", False), (str(error), error.sent))
 
@@ -222,7 +248,7 @@ class ConnectionTests(ExchangeCase):
 class StaleTests(ExchangeCase):
     def setUp(self) -> None:
         super().setUp()
-        ask(self.exchange)
+        self.ask(self.exchange)
         self.world.say()
         self.kept = self.world.socket
 
@@ -230,7 +256,7 @@ class StaleTests(ExchangeCase):
         """
         A read on a kept connection that turns out to be closed is sent again on a new one, once.
         """
-        asked = ask(self.exchange)
+        asked = self.ask(self.exchange)
         self.kept.drop(lost=True)
         self.world.turn()
         self.world.say(b"again")
@@ -242,7 +268,7 @@ class StaleTests(ExchangeCase):
         """
         A new connection that is closed without an answer is the end of it.
         """
-        asked = ask(self.exchange)
+        asked = self.ask(self.exchange)
         self.kept.drop(lost=True)
         self.world.turn()
         self.world.socket.drop(lost=True)
@@ -256,10 +282,10 @@ class StaleTests(ExchangeCase):
         """
         for method in ("POST", "PATCH", "DELETE"):
             for changes in (True, False):
-                ask(self.exchange)
+                self.ask(self.exchange)
                 self.world.say()
                 before = len(self.world.sockets)
-                asked = ask(self.exchange, method, changes=changes)
+                asked = self.ask(self.exchange, method, changes=changes)
                 self.world.socket.drop(lost=True)
                 error = self.failed(asked, PowerConnError)
                 self.assertEqual((changes, before), (error.sent, len(self.world.sockets)))
@@ -268,7 +294,7 @@ class StaleTests(ExchangeCase):
         """
         A POST that its caller calls harmless is sent again as a read is.
         """
-        asked = ask(self.exchange, "POST", repeatable=True)
+        asked = self.ask(self.exchange, "POST", repeatable=True)
         self.kept.drop(lost=True)
         self.world.turn()
         self.world.say(b"again")
@@ -279,7 +305,7 @@ class StaleTests(ExchangeCase):
         """
         A connection that had begun to answer was not stale.
         """
-        asked = ask(self.exchange)
+        asked = self.ask(self.exchange)
         self.kept.say(b"HTTP/1.1 200 OK\r\n")
         self.kept.drop(lost=True)
 
@@ -292,7 +318,7 @@ class StaleTests(ExchangeCase):
         """
         self.kept.drop()
         self.world.turn()
-        ask(self.exchange, "POST", changes=True)
+        self.ask(self.exchange, "POST", changes=True)
 
         self.assertEqual((2, 0), (len(self.world.sockets), self.exchange.counters.repeated))
 
@@ -305,9 +331,9 @@ class SendingTests(ExchangeCase):
         errand = Errand()
         seen: list[int] = []
         errand.on_sending = lambda: seen.append(len(self.world.socket.value()))
-        ask(self.exchange, "POST", errand=errand, changes=True)
+        self.ask(self.exchange, "POST", errand=errand, changes=True)
         self.world.say()
-        ask(self.exchange, errand=errand)
+        self.ask(self.exchange, errand=errand)
 
         self.assertEqual([0], seen)
 
@@ -317,7 +343,7 @@ class SendingTests(ExchangeCase):
         """
         self.world.mute = True
         errand = Errand()
-        asked = ask(self.exchange, "POST", errand=errand, changes=True)
+        asked = self.ask(self.exchange, "POST", errand=errand, changes=True)
         self.assertEqual(0, errand.announced)
         errand.stop()
 
@@ -328,7 +354,7 @@ class SendingTests(ExchangeCase):
         A read that is politely stopped ends at once.
         """
         errand = Errand()
-        asked = ask(self.exchange, errand=errand)
+        asked = self.ask(self.exchange, errand=errand)
         errand.stop()
 
         self.failed(asked, OperationCancelled)
@@ -339,7 +365,7 @@ class SendingTests(ExchangeCase):
         A change that has left is waited for, whoever politely asks to stop.
         """
         errand = Errand()
-        asked = ask(self.exchange, "POST", errand=errand, changes=True)
+        asked = self.ask(self.exchange, "POST", errand=errand, changes=True)
         errand.stop()
         self.assertNoResult(asked)
         self.world.say(b"done")
@@ -351,7 +377,7 @@ class SendingTests(ExchangeCase):
         Nothing begins after a polite stop.
         """
         errand = Errand(cancelled=True)
-        self.failed(ask(self.exchange, errand=errand), OperationCancelled)
+        self.failed(self.ask(self.exchange, errand=errand), OperationCancelled)
 
         self.assertEqual(0, self.world.attempts)
 
@@ -359,9 +385,9 @@ class SendingTests(ExchangeCase):
         """
         Who waits in line and is stopped sends nothing, and holds nobody up.
         """
-        first, errand = ask(self.exchange), Errand()
-        second = ask(self.exchange, "POST", errand=errand, changes=True)
-        third = ask(self.exchange, path="/3")
+        first, errand = self.ask(self.exchange), Errand()
+        second = self.ask(self.exchange, "POST", errand=errand, changes=True)
+        third = self.ask(self.exchange, path="/3")
         errand.stop()
         self.failed(second, OperationCancelled)
         self.world.say()
@@ -376,12 +402,12 @@ class SendingTests(ExchangeCase):
         A hard cancel closes the connection there and then, whatever had left; the next one gets a new one.
         """
         for said in (b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsome"):
-            asked = ask(self.exchange, "POST", changes=True)
+            asked = self.ask(self.exchange, "POST", changes=True)
             self.world.socket.say(said) if said else None
             asked.cancel()
             self.failed(asked, CancelledError)
             self.assertTrue(self.world.socket.aborted)
-        ask(self.exchange)
+        self.ask(self.exchange)
 
         self.assertEqual(3, len(self.world.sockets))
 
@@ -390,7 +416,7 @@ class SendingTests(ExchangeCase):
         A hard cancel ends an attempt to connect.
         """
         self.world.mute = True
-        asked = ask(self.exchange)
+        asked = self.ask(self.exchange)
         asked.cancel()
 
         self.failed(asked, CancelledError)
@@ -404,7 +430,7 @@ class BoundTests(ExchangeCase):
         """
         for method, changes in (("GET", False), ("POST", True)):
             begin = self.world.clock.seconds()
-            asked = ask(self.exchange, method, changes=changes, until=begin + 10.0)
+            asked = self.ask(self.exchange, method, changes=changes, until=begin + 10.0)
             self.world.clock.advance(9.9)
             self.assertNoResult(asked)
             self.world.clock.advance(0.2)
@@ -417,7 +443,7 @@ class BoundTests(ExchangeCase):
         """
         The deadline of the operation holds where it is earlier.
         """
-        asked = ask(self.exchange, errand=Errand(deadline=3.0))
+        asked = self.ask(self.exchange, errand=Errand(deadline=3.0))
         self.world.clock.advance(3.0)
 
         self.failed(asked, PowerConnError)
@@ -426,7 +452,7 @@ class BoundTests(ExchangeCase):
         """
         A BMC that sends a byte now and then is held to the same deadline.
         """
-        asked = ask(self.exchange)
+        asked = self.ask(self.exchange)
         self.world.socket.say(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n")
         for _ in range(10):
             self.world.clock.advance(1.0)
@@ -439,7 +465,7 @@ class BoundTests(ExchangeCase):
         A body beyond the bound is not read to its end, and the connection is closed.
         """
         exchange = self.world.exchange(body=100)
-        asked = ask(exchange, "POST", changes=True)
+        asked = self.ask(exchange, "POST", changes=True)
         self.world.socket.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n65\r\n" + b"x" * 101)
         error = self.failed(asked, PowerActionError)
 
@@ -451,7 +477,7 @@ class BoundTests(ExchangeCase):
         Headers without end, and interim answers without end, end the connection.
         """
         for flood in (b"X: y\r\n", b"\r\nHTTP/1.1 100 Continue\r\n"):
-            asked = ask(self.exchange)
+            asked = self.ask(self.exchange)
             self.world.socket.say(
                 b"HTTP/1.1 200 OK\r\n" if flood[0] == b"X"[0] else b"HTTP/1.1 100 Continue\r\n"
             )
@@ -475,7 +501,7 @@ class RedirectTests(ExchangeCase):
             ("POST", 307),
             ("POST", 308),
         ):
-            asked = ask(self.exchange, method)
+            asked = self.ask(self.exchange, method)
             self.world.heard()
             self.world.say(status=f"{status} Moved", location="/x/")
             heard = self.world.heard()
@@ -489,7 +515,7 @@ class RedirectTests(ExchangeCase):
         A redirect that would make a GET of a POST is an answer like others.
         """
         for status in (301, 302, 303):
-            asked = ask(self.exchange, "POST", changes=True)
+            asked = self.ask(self.exchange, "POST", changes=True)
             self.world.say(status=f"{status} Moved", location="/y")
             self.assertEqual(status, self.successResultOf(asked).status)
 
@@ -506,7 +532,7 @@ class RedirectTests(ExchangeCase):
             "/x",
             "",
         ):
-            asked = ask(self.exchange)
+            asked = self.ask(self.exchange)
             self.world.say(status="308 Moved", location=location)
             self.failed(asked, PowerRefusedError)
             self.assertEqual(b"", self.world.heard().partition(b"GET /x")[0])
@@ -515,7 +541,7 @@ class RedirectTests(ExchangeCase):
         """
         A chain of redirects is followed for a few steps.
         """
-        asked = ask(self.exchange)
+        asked = self.ask(self.exchange)
         for step in range(4):
             self.world.say(status="307 Moved", location=f"/{step}")
 

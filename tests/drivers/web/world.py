@@ -97,13 +97,16 @@ class World:
 
     clock: Clock = field(factory=Clock)
     sockets: list[Socket] = field(factory=list)
+    exchanges: list[Exchange] = field(factory=list)
     mute: bool = False
     refuses: bool = False
     attempts: int = 0
 
     def exchange(self, **bounds: Any) -> Exchange:
         place = Place.parse("http://192.0.2.1")
-        return Exchange(self.clock, place, Trust(), lambda _: self, Bounds(**bounds))
+        exchange = Exchange(self.clock, place, Trust(), lambda _: self, Bounds(**bounds))
+        self.exchanges.append(exchange)
+        return exchange
 
     def connect(self, protocolFactory: Any) -> Deferred[IProtocol]:  # noqa: N803 - Twisted's name
         self.attempts += 1
