@@ -24,7 +24,7 @@ class HeldTests(RegionCase):
         A hold is there after a kill; what was accepted before it goes on, and nothing else until its release.
         """
         await self.start()
-        self.slow(3, 0)
+        self.slow(3600, 0)
         (going_on,) = await self.accepted("n001")
         words = ("hold", "n[001-005]", "--reason", "new DIMMs", "--until", "1h", "--requester", "ann")
         out, err, code = await self.command(*words)
@@ -32,7 +32,10 @@ class HeldTests(RegionCase):
         self.assertIn("n[001-005]", out)
         self.assertIn("What was accepted before goes on: on n001.", err)
         await self.kill()
+        self.assertNoResult(going_on)
         self.spawn()
+        await self.client.info()
+        self.fleet.bmcs[0].machine.press_button(True)
         self.assertEqual(ON, await going_on)
 
         out, _, code = await self.command("off", "n[001-005]")
@@ -68,11 +71,11 @@ class HeldTests(RegionCase):
         """
         await self.start()
         watch = await self.client.watch(nodes=["n002"], after=0)
-        await self.client.hold(["n002"], "a moment", lasting=1.0, only=Goal.ON)
+        await self.client.hold(["n002"], "a moment", lasting=2.0, only=Goal.ON)
         await self.client.hold(["n003"], "for good")
         await self.assertFailure(self.client.on("n002"), HeldError)
         await self.kill()
-        await self.pause(1.1)
+        await self.pause(2.1)
         self.spawn()
 
         self.assertEqual(ON, await self.client.on("n002"))
