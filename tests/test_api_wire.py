@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.logger import capturedLogs
 from twisted.protocols import amp
 from twisted.python.failure import Failure
@@ -510,6 +510,19 @@ class CallTests(SynchronousTestCase):
 
         self.failureResultOf(said, LinkLost)
         self.failureResultOf(it.link.call(Ping), LinkLost)
+
+    def test_lost_together(self) -> None:
+        """
+        Who hears that the connection has ended may give up other calls, and the rest hear of it all the same.
+        """
+        it = world()
+        first, second, third = [it.link.call(Do, what="now") for _ in range(3)]
+        first.addErrback(lambda failure: (second.cancel(), failure)[1])
+        it.pipes[1].end()
+
+        self.failureResultOf(second, CancelledError)
+        for said in (first, third):
+            self.failureResultOf(said, LinkLost)
 
     def test_forgotten(self) -> None:
         """

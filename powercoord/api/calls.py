@@ -99,9 +99,11 @@ class Questions:
         """
         Fail all that is open.
         """
-        questions, self._open = list(self._open.values()), {}
-        for question in questions:
-            question.answer.errback(LinkLost(reason))
+        for tag in list(self._open):
+            # Who hears of it may give up other questions.
+            question = self._open.pop(tag, None)
+            if question is not None:
+                question.answer.errback(LinkLost(reason))
 
 
 def _words(text: bytes | None) -> str:
