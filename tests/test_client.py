@@ -168,6 +168,18 @@ class PowerTests(ClientCase):
 
         self.assertTrue(self.it.world.machine("n1").on)
 
+    def test_told_together(self) -> None:
+        """
+        Who hears an outcome may cancel others who wait for the same, and the rest hear of it all the same.
+        """
+        (accepted,) = self.result(self.client.submit([self.client.request("n1", Verb.ON)]))
+        first, second, third = [self.client.outcome(accepted) for _ in range(3)]
+        first.addCallback(lambda outcome: (second.cancel(), outcome)[1])
+        self.it.turn(2)
+
+        self.failureResultOf(second, CancelledError)
+        self.assertEqual([ON, ON], [self.successResultOf(each) for each in (first, third)])
+
     def test_nobody_forgotten(self) -> None:
         """
         A callback runs though nobody keeps the Deferred, and an answer that nobody keeps is forgotten.
@@ -188,11 +200,12 @@ class PowerTests(ClientCase):
         """
         The nodes of those requests whose fate is still in memory.
 
-        Only of these: what other tests left behind goes when it goes, coroutines not at the first collection.
+        Only of these very ones: equal ones that other tests left behind go when they go, coroutines not at
+        the first collection.
         """
         gc.collect()
         fates = [thing for thing in gc.get_objects() if type(thing) is Fate]
-        return [fate.request.node for fate in fates if fate.request in requests]
+        return [fate.request.node for fate in fates if any(fate.request is each for each in requests)]
 
     def test_cancel(self) -> None:
         """
@@ -608,6 +621,20 @@ class ConnectionTests(ClientCase):
         self.failureResultOf(reading, StopAsyncIteration)
         self.failureResultOf(self.client.info(), ClientClosed)
         self.successResultOf(self.client.close())
+
+    def test_close_together(self) -> None:
+        """
+        Who hears that a client is closed may cancel its other calls, and the rest hear of it all the same.
+        """
+        self.it.refusing = True
+        client = self.it.client()
+        first, second, third = [client.info() for _ in range(3)]
+        first.addErrback(lambda failure: (second.cancel(), failure)[1])
+        client.close()
+
+        self.failureResultOf(second, CancelledError)
+        for call in (first, third):
+            self.failureResultOf(call, ClientClosed)
 
     def test_going_away(self) -> None:
         """

@@ -5,7 +5,7 @@ Many who wait for one value.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 from attrs import define, field
@@ -45,10 +45,21 @@ class Audience(Generic[T]):
         """
         Let all who wait now know; who joins meanwhile waits for the next value.
         """
+        for deferred in self._one_by_one():
+            deferred.callback(value)
+
+    def fail(self, error: Callable[[], Exception]) -> None:
+        """
+        Let all who wait now fail, each with an error of his own: whoever is given one may write on it.
+        """
+        for deferred in self._one_by_one():
+            deferred.errback(error())
+
+    def _one_by_one(self) -> Iterator[Deferred[T]]:
         for deferred in list(self._waiting):
             if deferred in self._waiting:
                 del self._waiting[deferred]
-                deferred.callback(value)
+                yield deferred
 
     def _leave(self, deferred: Deferred[T]) -> None:
         self._waiting.pop(deferred, None)

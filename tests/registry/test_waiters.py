@@ -62,6 +62,21 @@ class AudienceTests(SynchronousTestCase):
         self.failureResultOf(second, CancelledError)
         self.assertEqual("1", self.successResultOf(third))
 
+    def test_failing(self) -> None:
+        """
+        Each who waits fails with an error of his own, and may make others leave before it is their turn.
+        """
+        audience: Audience[str] = Audience()
+        first, second, third = audience.join(), audience.join(), audience.join()
+        first.addErrback(lambda failure: (second.cancel(), failure)[1])
+
+        audience.fail(lambda: ValueError("no"))
+
+        self.failureResultOf(second, CancelledError)
+        errors = [self.failureResultOf(each, ValueError).value for each in (first, third)]
+        self.assertIsNot(*errors)
+        self.assertFalse(audience)
+
     def test_joining_while_told(self) -> None:
         """
         Who joins on being told waits for the next value.

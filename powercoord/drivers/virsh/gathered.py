@@ -7,7 +7,7 @@ See note [Who shares a look].
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
@@ -33,6 +33,17 @@ class _Look:
 
     waiting: dict[Deferred[Seen | None], str] = field(factory=dict)
     running: Deferred[None] | None = None
+    over: bool = False
+
+    def finish(self) -> Iterator[tuple[Deferred[Seen | None], str]]:
+        """
+        All who wait, one after the other: who is told may let others leave.
+        """
+        self.over = True
+        for who in list(self.waiting):
+            domain = self.waiting.pop(who, None)
+            if domain is not None:
+                yield who, domain
 
 
 @define(eq=False)
@@ -60,7 +71,7 @@ class Gathered:
 
         def leave(who: Deferred[Seen | None]) -> None:
             look.waiting.pop(who, None)
-            if not look.waiting and look.running is not None:
+            if not look.waiting and not look.over and look.running is not None:
                 look.running.cancel()
 
         mine: Deferred[Seen | None] = Deferred(leave)
@@ -81,14 +92,12 @@ class Gathered:
 
     async def _ask(self, look: _Look, domains: Sequence[str]) -> None:
         found = await self._hypervisor.states(domains)
-        waiting, look.waiting = look.waiting, {}
-        for who, domain in waiting.items():
+        for who, domain in look.finish():
             who.callback(found.get(domain))
 
     def _failed(self, failure: Failure, look: _Look) -> None:
-        waiting, look.waiting = look.waiting, {}
         error = failure.value
-        for who in waiting:
+        for who, _ in look.finish():
             # Each his own: whoever is given an error may write on it.
             own = type(error)(str(error), sent=error.sent) if isinstance(error, PowerError) else error
             who.errback(Failure(own))

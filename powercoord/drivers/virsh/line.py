@@ -19,6 +19,7 @@ from powercoord.drivers.virsh.conversation import Conversation, Refusal
 from powercoord.drivers.virsh.login import log_in
 from powercoord.drivers.virsh.procedures import Procedure
 from powercoord.errors import PowerConnError, PowerError
+from powercoord.registry.audience import Audience
 
 _log = Logger(namespace="powercoord.virsh")
 
@@ -61,7 +62,7 @@ class Line:
     _open: Conversation | None = field(default=None, init=False)
     _attempt: Deferred[None] | None = field(default=None, init=False)
     _coming: Conversation | None = field(default=None, init=False)
-    _waiting: list[Deferred[Conversation]] = field(factory=list, init=False)
+    _waiting: Audience[Conversation] = field(init=False)
     _failures: int = field(default=0, init=False)
     _not_before: float = field(default=0.0, init=False)
     _lost: bool = field(default=False, init=False)
@@ -69,6 +70,12 @@ class Line:
     _idle: IDelayedCall | None = field(default=None, init=False)
     _leaving: Deferred[None] | None = field(default=None, init=False)
     _closed: bool = field(default=False, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """
+        Nobody waits yet.
+        """
+        self._waiting = Audience(self._deserted)
 
     async def conversation(self) -> Conversation:
         """
@@ -84,8 +91,7 @@ class Line:
         if self._open is not None:
             # It is being closed, and its end has not been told yet.
             self._gone(self._open)
-        mine: Deferred[Conversation] = Deferred(self._leave)
-        self._waiting.append(mine)
+        mine = self._waiting.join()
         if self._attempt is None:
             self._begin()
         return await mine
@@ -127,13 +133,11 @@ class Line:
     def _connected(self, _: None) -> None:
         self._attempt, self._open, self._coming = None, self._coming, None
         self._failures = 0
-        waiting, self._waiting = self._waiting, []
         conversation = self._open
         if conversation is None:
             raise AssertionError("connected to nobody")
         self._rest()
-        for each in waiting:
-            each.callback(conversation)
+        self._waiting.tell(conversation)
         if self._lost:
             self._lost = False
             self._hint(frozenset())
@@ -149,14 +153,10 @@ class Line:
             pause = min(PAUSE * 2**self._failures, LONGEST_PAUSE)
             self._not_before = self._clock.seconds() + pause
             self._failures += 1
-        waiting, self._waiting = self._waiting, []
-        for each in waiting:
-            each.errback(Failure(type(error)(str(error))))
+        self._waiting.fail(lambda: type(error)(str(error)))
 
-    def _leave(self, who: Deferred[Conversation]) -> None:
-        if who in self._waiting:
-            self._waiting.remove(who)
-        if not self._waiting and self._attempt is not None:
+    def _deserted(self, _: Audience[Conversation]) -> None:
+        if self._attempt is not None:
             self._attempt.cancel()
 
     def _gone(self, conversation: Conversation) -> None:

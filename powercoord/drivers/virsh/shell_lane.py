@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from attrs import define, field
@@ -147,9 +146,10 @@ class Lane:
         self._dying.discard(shell)
 
     def _fail_waiting(self, error: PowerError) -> None:
-        waiting, self._waiting = self._waiting, deque()
-        for waiter in waiting:
-            with suppress(Exception):
+        for waiter in list(self._waiting):
+            # Who hears of it may let others leave.
+            if waiter in self._waiting:
+                self._waiting.remove(waiter)
                 waiter.errback(type(error)(str(error)))
 
 

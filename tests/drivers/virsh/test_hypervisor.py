@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from powercoord.drivers.virsh import VirshDriver, VirshSettings
@@ -32,6 +33,7 @@ from tests.drivers.virsh.paper_daemon import PaperDaemon, PaperError
 from tests.ipmi_world import FakeOperation
 
 T = TypeVar("T")
+DEAD = PowerConnError("nobody there")
 STATS = "CONNECT_GET_ALL_DOMAIN_STATS"
 
 
@@ -98,6 +100,26 @@ class ReadTests(HypervisorCase):
 
         self.assertEqual(2, self.daemon.count()[STATS])
         self.assertEqual(1, self.daemon.dials)
+
+    def test_made_to_leave_while_told(self) -> None:
+        """
+        Who is told may cancel others of the same look; the rest is told, whether it went well or not.
+        """
+        for dead, ended in ((None, PowerState), (DEAD, Failure)):
+            self.daemon.dead = dead
+            first, second, third = [self.start(None, f"g{number}") for number in range(3)]
+            first.addBoth(lambda result, second=second: (second.cancel(), result)[1])
+            outcomes: list[Any] = []
+            for each in (first, second, third):
+                each.addBoth(outcomes.append)
+            self.clock.pump([0.005] * 100)
+
+            self.assertEqual(3, len(outcomes))
+            self.assertIsInstance(outcomes.pop(0).value, CancelledError)
+            for outcome in outcomes:
+                self.assertIsInstance(outcome, ended)
+            self.close()
+            self.driver = self.daemon.driver()
 
     def test_never_older_than_the_question(self) -> None:
         """
@@ -354,6 +376,29 @@ class LineTests(HypervisorCase):
             operations[at].cancel()
             self.failureResultOf(calls[at], OperationCancelled)
         self.assertTrue(self.daemon.dialling.called)
+
+    def test_made_to_leave_while_told(self) -> None:
+        """
+        Who is given the line, or told that there is none, may cancel others who wait; the rest is told.
+        """
+        for dead, left, ended in (
+            (None, OperationCancelled, type(None)),
+            (DEAD, CancelledError, PowerConnError),
+        ):
+            self.daemon.dialling = dialling = Deferred()
+            operations = [FakeOperation(self.clock.seconds() + 100) for _ in range(3)]
+            calls = [self.start(Command.ON, f"g{at}", each) for at, each in enumerate(operations)]
+            operations[0].on_sending = operations[1].cancel
+            calls[0].addErrback(lambda failure, second=calls[1]: (second.cancel(), failure)[1])
+            dialling.callback(None) if dead is None else dialling.errback(dead)
+            self.clock.pump([0.005] * 100)
+
+            self.failureResultOf(calls[1], left)
+            for call in (calls[0], calls[2]):
+                result = self.failureResultOf(call).value if dead else self.successResultOf(call)
+                self.assertIsInstance(result, ended)
+            self.close()
+            self.driver = self.daemon.driver()
 
     def test_back_off(self) -> None:
         """

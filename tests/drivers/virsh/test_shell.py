@@ -367,6 +367,23 @@ class PoolTests(ShellCase):
         self.assertEqual([["KILL"], []], [child.signals for child in self.reactor.children])
         self.assertEqual([], self.reactor.getDelayedCalls())
 
+    def test_close_together(self) -> None:
+        """
+        Who hears that it is closed may let others leave who wait, and the rest hear of it all the same.
+        """
+        self.states("a")
+        self.host.silent = {"start"}
+        changes = [self.start(self.act(Command.ON)) for _ in range(ACTORS + 3)]
+        first, second, third = changes[ACTORS:]
+        first.addErrback(lambda failure: (second.cancel(), failure)[1])
+        closing = Deferred.fromCoroutine(self.hypervisor.close())
+        self.reactor.turn()
+
+        self.successResultOf(closing)
+        self.failureResultOf(second, CancelledError)
+        for change in (*changes[:ACTORS], first, third):
+            self.failureResultOf(change, PowerConnError)
+
     def test_close(self) -> None:
         """
         Closing ends all, waits until they are reaped, and nothing works afterwards.
