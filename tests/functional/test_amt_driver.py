@@ -210,7 +210,7 @@ class AmtSimTests(TestCase):
         """
         fleet = self.fleet()
         station = fleet.bmcs[0]
-        target = self.target(fleet, timeout=0.4)
+        target = self.target(fleet, timeout=0.8)
         everything = frozenset({"power", "request"})
         for faults, kinds in (
             ({"mute": everything}, PowerConnError),

@@ -200,7 +200,7 @@ class EndingTests(FenceCase):
             before = reactor.seconds()
             error = await self.error(self.own(script, timeout=Moment(1.5)), command)
             self.assertEqual((PowerConnError, sent), (type(error), error.sent))
-            self.assertLess(reactor.seconds() - before, 2)
+            self.assertLess(reactor.seconds() - before, 5)  # and not the minute that it would take
 
     async def test_login_by_ssh(self) -> None:
         """

@@ -269,11 +269,11 @@ class LossTests(VirshDriverCase):
         A daemon that hangs costs a read its time, and a change that had left is told as one that had.
         """
         guest = self.host.define("hung", NEVER_OFF)
-        target = self.target(guest.name, timeout=Moment(0.5))
+        target, hurried = self.target(guest.name), self.target(guest.name, timeout=Moment(0.5))
         await self.read(target)
         self.host.freeze()
         try:
-            error = await self.error(self.read(target))
+            error = await self.error(self.read(hurried))
             self.assertIsInstance(error, PowerConnError)
             self.assertFalse(error.sent)
             self.assertIn("no answer within 0.5 s", str(error))
