@@ -37,12 +37,10 @@ class Errand:
     deadline: float = field(factory=lambda: reactor.seconds() + 10.0)
     cancelled: bool = False
     announced: int = 0
-    on_sending: Callable[[], object] = lambda: None
     callbacks: list[Callable[[], None]] = field(factory=list)
 
     def sending(self) -> None:
         self.announced += 1
-        self.on_sending()
 
     def when_cancelled(self, callback: Callable[[], None]) -> None:
         self.callbacks.append(callback)
