@@ -19,7 +19,13 @@ from attrs import define
 from twisted.logger import Logger
 
 from powercoord.durable import Left
-from powercoord.errors import JournalUnavailable, PowercoordError, PowerRefusedError
+from powercoord.errors import (
+    JournalUnavailable,
+    PowerConnError,
+    PowercoordError,
+    PowerParkedError,
+    PowerRefusedError,
+)
 from powercoord.model import Done, Failed, How, Outcome, Phase, PowerState, Unknown, Wait
 from powercoord.registry.action import PowerAction
 from powercoord.registry.stoppable import Expired, Stopped
@@ -121,8 +127,10 @@ class Running(PowerAction):
 
     def _failed(self, error: PowercoordError) -> Outcome:
         """
-        What a restart has interrupted, and cannot be seen since, nobody knows.
+        What nobody has answered, or a restart has interrupted, and cannot be seen since, nobody knows.
         """
+        if self.steps.unanswered and isinstance(error, PowerConnError | PowerParkedError):
+            return Unknown(f"{self.node.name}: what was sent was not answered; since then: {error}")
         if self.past is None or not self.past.sent or isinstance(error, PowerRefusedError):
             return Failed(error.code, f"{self.node.name}: {error}", error.retryable)
         sent = ", ".join(self.past.sent)

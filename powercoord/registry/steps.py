@@ -121,6 +121,13 @@ class Steps(Stoppable):
         """
         return self._sent
 
+    @property
+    def unanswered(self) -> bool:
+        """
+        Whether the last power-changing request left, and what became of it was not said.
+        """
+        return self._unanswered
+
     async def read(self) -> PowerState:
         """
         Read the node's state once.

@@ -197,7 +197,8 @@ class Scenario(ConformanceCase):
         if isinstance(asked.outcome, Done):
             self.assertTrue(self.bench.device.power(), "it is done, and the machine is off")
         else:
-            self.assertIsInstance(asked.outcome, Failed | Unknown)
+            # What arrived may have worked: who says that it failed knows more than anybody can.
+            self.assertIsInstance(asked.outcome, Unknown if self.commands() else Failed | Unknown)
         self.bench.unmute()
         self.registry.unpark("n1", "the scenario")
         seen = await self.soon(self.registry.query("n1"))

@@ -10,19 +10,45 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from powercoord.interfaces import Capabilities
+from powercoord.errors import PowerConnError
+from powercoord.interfaces import Capabilities, IOperation
 from powercoord.model import (
     Command,
     Done,
     Failed,
     How,
     PowerState,
+    Target,
     Unknown,
     Verb,
     Wait,
 )
 from powercoord.testing.driver import FakeDriver, Fault
 from tests.registry.world import PXE, World, quick
+
+
+class Dying(FakeDriver):
+    """
+    Once it has taken a command its machine can be reached no more.
+    """
+
+    async def read(self, target: Target, operation: IOperation) -> PowerState:
+        """
+        As any, before that.
+        """
+        self._reach(target)
+        return await super().read(target, operation)
+
+    async def command(self, target: Target, command: Command, operation: IOperation) -> None:
+        """
+        The first arrives.
+        """
+        self._reach(target)
+        await super().command(target, command, operation)
+
+    def _reach(self, target: Target) -> None:
+        if self._machine(target).commands:
+            raise PowerConnError("nobody there")
 
 
 class OnTests(SynchronousTestCase):
@@ -119,6 +145,19 @@ class OnTests(SynchronousTestCase):
         world.turn(5)
         self.assertEqual(How.COMMANDED, asked.outcome.how)
         self.assertEqual(["on"], world.commands())
+
+    def test_dead_after_a_command(self) -> None:
+        """
+        Of a command without an answer, whose BMC is dead since, nobody says that it failed.
+        """
+        world = World(timing=quick(), make_driver=Dying)
+        world.machine().faults = [Fault.LOST_ANSWER]
+        asked = world.want(Verb.ON)
+        world.turn(28, 0.1)
+
+        self.assertIsInstance(asked.outcome, Unknown)
+        self.assertIn("not answered", asked.outcome.text)
+        self.assertTrue(world.machine().on)
 
     def test_lost_command_is_repeated(self) -> None:
         """
