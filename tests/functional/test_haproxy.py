@@ -371,9 +371,10 @@ class AbuseTests(AgentCase):
         await self.assertHonest(port)
         before = open_files()
         await deferToThread(lambda: [Rude(port).reset() for _ in range(500)])
-        await self.pause(0.7)
+        # What was open before may be closed meanwhile; what these opened must be.
+        while open_files() > before:
+            await self.pause(0.05)
 
-        self.assertEqual(before, open_files())
         await self.assertHonest(port)
 
     async def test_drain_is_heard_at_once(self) -> None:
